@@ -1,0 +1,249 @@
+"""What a tool is, and the one road that every call takes.
+
+A command line, an MCP call, a `vda` command and a Python call all become `Tool.call`: validate the
+input, ask the policy, take the steps, ask the policy about the outcome, and shape one `ToolResult`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from skill_tools.errors import EXIT_CODES, InputError, NeedsInput, Retry, VdaError
+
+Status = Literal["done", "running", "needs_input", "denied", "failed"]
+Verdict = Literal["fix", "note", "ask", "deny"]
+
+
+class Closed(BaseModel):
+    """A frozen model that refuses fields it doesn't know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Effects(Closed):
+    """What a tool may change, declared once and shown by every surface."""
+
+    read_only: bool = False
+    writes_local: bool = False
+    changes_remote: bool = False
+    idempotent: bool = True
+
+
+class NextStep(Closed):
+    """A call that comes next, complete with its arguments."""
+
+    tool: str
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    why: str = ""
+
+
+class Message(Closed):
+    """One bubble that a chat assistant shows; a media bubble is one `MEDIA:` line and nothing else."""
+
+    kind: Literal["text", "media"] = "text"
+    body: str
+
+
+class Decision(Closed):
+    """What a rule decided about a call: more than a nod."""
+
+    rule: str
+    outcome: Verdict
+    tool: str
+    reason: str
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
+    corrected: NextStep | None = None
+    at: float = Field(default_factory=time.time, description="Unix time, seconds.")
+
+
+class Problem(Closed):
+    """Why a call did not do what it was asked."""
+
+    code: str
+    message: str
+    expected: str = ""
+    remedy: str = ""
+    retry: Retry = "never"
+
+
+class ToolResult(Closed):
+    """The one shape that every call returns, from both engines and on every surface."""
+
+    ok: bool
+    tool: str
+    run_id: str | None = None
+    status: Status
+    data: dict[str, JsonValue] = Field(default_factory=dict)
+    decisions: list[Decision] = Field(default_factory=list)
+    messages: list[Message] = Field(default_factory=list)
+    next: list[NextStep] = Field(default_factory=list)
+    problem: Problem | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 done or running, 2 bad input, 3 needs the user, 4 denied, 5 engine, 6 artifact."""
+        if self.ok or self.problem is None:
+            return 0
+        return EXIT_CODES.get(self.problem.code.partition(".")[0], 1)
+
+
+InputT = TypeVar("InputT", bound=Closed)
+OutputT = TypeVar("OutputT", bound=Closed)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[OutputT]):
+    """What a tool's steps hand back; `Tool.call` makes the `ToolResult` of it."""
+
+    data: OutputT
+    run_id: str | None = None
+    status: Literal["done", "running"] = "done"
+    messages: Sequence[Message] = ()
+    next: Sequence[NextStep] = ()
+    decisions: Sequence[Decision] = ()
+
+
+@dataclass(frozen=True)
+class Ruling(Generic[InputT]):
+    """What the policy says of a call: the decisions, and the input as it should be."""
+
+    input: InputT
+    decisions: Sequence[Decision] = ()
+
+    @property
+    def refusal(self) -> Decision | None:
+        """The first decision that stops the call, if there is one."""
+        return next((d for d in self.decisions if d.outcome in {"deny", "ask"}), None)
+
+
+class Road(Protocol):
+    """What a call needs around it: the policy, the journal, and the mask for secrets."""
+
+    def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
+        """Decide whether the call may go on, and with which input."""
+
+    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
+        """Decide whether the outcome is what the policy asks for."""
+
+    def masked(self, result: ToolResult) -> ToolResult:
+        """Return the result with every known secret replaced."""
+
+    def record(self, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
+        """Write the call and its result durably."""
+
+
+RoadT = TypeVar("RoadT", bound=Road)
+
+
+@dataclass(frozen=True)
+class Tool(Generic[InputT, OutputT, RoadT]):
+    """A verb of the skill: its models, its effects, its rules and its steps."""
+
+    name: str
+    summary: str
+    input_model: type[InputT]
+    output_model: type[OutputT]
+    effects: Effects
+    steps: Callable[[InputT, RoadT], Outcome[OutputT]]
+    guards: tuple[str, ...] = field(default=())
+    outcome_guards: tuple[str, ...] = field(default=())
+
+    def call(self, arguments: Mapping[str, JsonValue], road: RoadT) -> ToolResult:
+        """Take the one road; never raises for what a caller can do wrong.
+
+        Returns:
+            The result, masked and recorded. `problem` is set exactly when `ok` is false.
+        """
+        try:
+            result = self._walk(arguments, road)
+        except VdaError as error:
+            result = self._failure(error, _run_id_in(arguments))
+        result = road.masked(result)
+        road.record(arguments, result)
+        return result
+
+    def _walk(self, arguments: Mapping[str, JsonValue], road: RoadT) -> ToolResult:
+        ruling = road.before(self, self._validated(arguments))
+        if ruling.refusal is not None:
+            return self._refused(ruling.refusal, ruling.decisions, _run_id_in(arguments))
+        try:
+            outcome = self.steps(ruling.input, road)
+        except VdaError as error:
+            failed = self._failure(error, getattr(ruling.input, "run_id", None))
+            return failed.model_copy(update={"decisions": list(ruling.decisions)})
+        found = road.after(self, ruling.input, outcome)
+        decisions = [*ruling.decisions, *outcome.decisions, *found]
+        refusal = Ruling(ruling.input, found).refusal
+        if refusal is not None:
+            return self._refused(refusal, decisions, outcome.run_id)
+        return ToolResult(
+            ok=True,
+            tool=self.name,
+            run_id=outcome.run_id,
+            status=outcome.status,
+            data=outcome.data.model_dump(mode="json"),
+            decisions=decisions,
+            messages=list(outcome.messages),
+            next=list(outcome.next),
+        )
+
+    def _validated(self, arguments: Mapping[str, JsonValue]) -> InputT:
+        try:
+            return self.input_model.model_validate(dict(arguments))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "arguments"
+            known = ", ".join(self.input_model.model_fields)
+            raise InputError(
+                f"{self.name}: {where}: {first['msg']}",
+                expected=f"arguments of {self.name}: {known}",
+                remedy=f"`vda tools {self.name}` prints the schema",
+            ) from error
+
+    def _refused(self, by: Decision, decisions: Sequence[Decision], run_id: str | None) -> ToolResult:
+        ask = by.outcome == "ask"
+        corrected = [by.corrected] if by.corrected else []
+        return ToolResult(
+            ok=False,
+            tool=self.name,
+            run_id=run_id,
+            status="needs_input" if ask else "denied",
+            decisions=list(decisions),
+            next=corrected,
+            problem=Problem(
+                code=f"{'needs_input' if ask else 'denied'}.{by.rule}",
+                message=by.reason,
+                expected=f"rule {by.rule}; `vda policy {by.rule}` explains it",
+                remedy=f"call {by.corrected.tool} as given in `next`" if by.corrected else "",
+                retry="after_fix",
+            ),
+        )
+
+    def _failure(self, error: VdaError, run_id: str | None) -> ToolResult:
+        asking = isinstance(error, NeedsInput)
+        return ToolResult(
+            ok=False,
+            tool=self.name,
+            run_id=run_id,
+            status="needs_input" if asking else "failed",
+            problem=Problem(
+                code=error.code,
+                message=error.message,
+                expected=error.expected,
+                remedy=error.remedy,
+                retry=error.retry,
+            ),
+        )
+
+
+AnyTool = Tool[Any, Any, Any]
+
+
+def _run_id_in(arguments: Mapping[str, JsonValue]) -> str | None:
+    run_id = arguments.get("run_id")
+    return run_id if isinstance(run_id, str) else None

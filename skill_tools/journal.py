@@ -1,0 +1,230 @@
+"""Run records, calls, decisions and submissions: one SQLite file that survives a `kill -9`.
+
+Calls and decisions are only ever appended. A submission is *claimed* before it is sent: the primary key
+makes sure that of two processes at the same moment one alone sends it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue
+
+from skill_tools.errors import InputError
+from skill_tools.tool import Closed, Decision, ToolResult
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY, created REAL NOT NULL, facts TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    id INTEGER PRIMARY KEY, run_id TEXT, at REAL NOT NULL, tool TEXT NOT NULL, ok INTEGER NOT NULL,
+    arguments TEXT NOT NULL, result TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run_id, tool, ok);
+CREATE TABLE IF NOT EXISTS submissions (
+    run_id TEXT NOT NULL, batch TEXT NOT NULL, state TEXT NOT NULL, workflow_id TEXT,
+    detail TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (run_id, batch)
+) WITHOUT ROWID;
+"""
+
+SubmissionState = Literal["claimed", "sent", "refused"]
+
+
+class RunRecord(Closed):
+    """What a run was asked to do; written once, by `select_flow`."""
+
+    run_id: str
+    created: float
+    flow: str
+    workflow_file: str
+    engine: Literal["local", "osmo"]
+    engine_reason: str
+    cookbook: str
+    dataset: str | None = None
+    dataset_url: str | None = None
+    clips: tuple[str, ...] = ()
+    demo: bool = False
+    n_augmentations: int = 1
+    variables: dict[str, str] = Field(default_factory=dict)
+    vlm_url: str = ""
+    llm_url: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as it was recorded."""
+
+    at: float
+    tool: str
+    arguments: Mapping[str, JsonValue]
+    result: ToolResult
+
+
+@dataclass(frozen=True)
+class SubmissionRecord:
+    """One workflow of a run: claimed, then sent or refused."""
+
+    batch: str
+    state: SubmissionState
+    workflow_id: str | None
+    values: Mapping[str, str]
+    pool: str
+    at: float
+
+
+class Journal:
+    """The journal of a workspace. The file is made with the first thing that is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def start(self, record: RunRecord) -> None:
+        """Write a new run. A run id that exists already raises `sqlite3.IntegrityError`."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?)",
+                (record.run_id, record.created, record.model_dump_json()),
+            )
+
+    def find(self, run_id: str) -> RunRecord | None:
+        """Return a run's record, or None where there is none."""
+        rows = self._read("SELECT facts FROM runs WHERE run_id = ?", run_id)
+        return RunRecord.model_validate_json(rows[0][0]) if rows else None
+
+    def run(self, run_id: str) -> RunRecord:
+        """Return a run's record.
+
+        Raises:
+            InputError: the workspace has no such run.
+        """
+        record = self.find(run_id)
+        if record is not None:
+            return record
+        newest = [known.run_id for known in self.runs(limit=3)]
+        raise InputError(
+            f"There is no run {run_id!r} in this workspace",
+            expected=f"a run id such as {', '.join(newest)}" if newest else "a run that was begun here",
+            remedy="`vda runs` lists them; `select_flow` begins one",
+            code="input.unknown_run",
+        )
+
+    def runs(self, limit: int = 50) -> list[RunRecord]:
+        """Return the newest runs, newest first."""
+        rows = self._read("SELECT facts FROM runs ORDER BY created DESC LIMIT ?", limit)
+        return [RunRecord.model_validate_json(row[0]) for row in rows]
+
+    def record(self, run_id: str | None, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
+        """Append a call and its result. A call that belongs to no run never makes the file."""
+        if run_id is None and not self.path.exists():
+            return
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO calls (run_id, at, tool, ok, arguments, result) VALUES (?, ?, ?, ?, ?, ?)",
+                (run_id, time.time(), result.tool, result.ok, _json(arguments), result.model_dump_json()),
+            )
+
+    def calls(self, run_id: str) -> list[Call]:
+        """Return the calls of a run in their order."""
+        rows = self._read(
+            "SELECT at, tool, arguments, result FROM calls WHERE run_id = ? ORDER BY id", run_id
+        )
+        return [
+            Call(at, tool, json.loads(arguments), ToolResult.model_validate_json(result))
+            for at, tool, arguments, result in rows
+        ]
+
+    def passed(self, run_id: str, tool: str) -> ToolResult | None:
+        """Return the newest result with which a tool did what this run asked of it."""
+        rows = self._read(
+            "SELECT result FROM calls WHERE run_id = ? AND tool = ? AND ok = 1 ORDER BY id DESC LIMIT 1",
+            run_id,
+            tool,
+        )
+        return ToolResult.model_validate_json(rows[0][0]) if rows else None
+
+    def decisions(self, run_id: str) -> list[Decision]:
+        """Return every decision of a run, in order."""
+        return [decision for call in self.calls(run_id) for decision in call.result.decisions]
+
+    def claim(self, run_id: str, batch: str, values: Mapping[str, str], pool: str) -> bool:
+        """Claim the right to send one workflow of a run; False when it was claimed before."""
+        detail = _json({"values": dict(values), "pool": pool})
+        with self._writing() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO submissions VALUES (?, ?, 'claimed', NULL, ?, ?)",
+                (run_id, batch, detail, time.time()),
+            )
+            return done.rowcount == 1
+
+    def settle(
+        self, run_id: str, batch: str, state: SubmissionState, workflow_id: str | None = None
+    ) -> None:
+        """Write what became of a claimed submission."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE submissions SET state = ?, workflow_id = ? WHERE run_id = ? AND batch = ?",
+                (state, workflow_id, run_id, batch),
+            )
+
+    def submissions(self, run_id: str) -> list[SubmissionRecord]:
+        """Return the workflows of a run, in the order of their batches."""
+        rows = self._read(
+            "SELECT batch, state, workflow_id, detail, at FROM submissions WHERE run_id = ? "
+            "ORDER BY at, batch",
+            run_id,
+        )
+        return [
+            SubmissionRecord(batch, state, workflow_id, at=at, **json.loads(detail))
+            for batch, state, workflow_id, detail, at in rows
+        ]
+
+    def _read(self, query: str, *values: str | int) -> list[Any]:
+        if self._connection is None and not self.path.exists():
+            return []
+        return self._open().execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the one writer's place for a transaction, from its start on."""
+        db = self._open()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a commit has reached the disk when it returns, so a power cut loses no decision.
+            connection.execute("PRAGMA synchronous = FULL")
+            with closing(connection.cursor()) as cursor:
+                cursor.executescript(SCHEMA)
+            self._connection = connection
+        return self._connection
+
+
+def _json(value: Mapping[str, JsonValue] | Mapping[str, object]) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

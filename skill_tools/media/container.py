@@ -77,17 +77,13 @@ def _remux(source: Path, target: Path) -> bool:
 
 def _copy_packets(container: InputContainer, kept: list[Stream], out: OutputContainer) -> None:
     copies = {stream.index: out.add_stream_from_template(stream) for stream in kept}
-    start_s = clock_start_s(container)
-    for packet in _with_decode_times(container.demux(kept)):
-        shift = round(start_s / packet.time_base)
-        packet.dts -= shift
-        packet.pts -= shift
+    for packet in _with_decode_times(container.demux(kept), clock_start_s(container)):
         packet.stream = copies[packet.stream.index]
         out.mux(packet)
 
 
-def _with_decode_times(packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
-    """Yield `packets` with decode times for those at a stream's head, which Matroska doesn't give.
+def _with_decode_times(packets: Iterable[Packet[Any]], start_s: float) -> Iterator[Packet[Any]]:
+    """Yield `packets` counted from `start_s`, each with a decode time, which Matroska's first ones lack.
 
     Raises:
         ValueError: a packet has no presentation time, or none of the first has a decode time.
@@ -99,12 +95,15 @@ def _with_decode_times(packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
         head = waiting[packet.stream.index]
         if packet.pts is None or (packet.dts is None and len(head) > _LONGEST_REORDERING):
             raise ValueError("a packet without a time stamp can't be placed in an MP4")
+        shift = round(start_s / packet.time_base)
+        packet.pts -= shift
         head.append(packet)
         if packet.dts is None:
             continue
         step = max(1, packet.duration or 1)
-        for behind, earlier in enumerate(reversed(head)):
-            earlier.dts = packet.dts - behind * step
+        decoded_at = packet.dts - shift
+        for behind, waiting_packet in enumerate(reversed(head)):
+            waiting_packet.dts = decoded_at - behind * step
         yield from head
         head.clear()
     if any(waiting.values()):

@@ -140,6 +140,7 @@ class ClipWriter:
         self._path = path
         self._source_tick = Fraction(time_base) if time_base else 1 / self._rate
         self._tick = _tick_for(self._source_tick, self._rate)
+        self._frame_ticks = round(1 / (self._rate * self._tick))
         self._size = (width, height)
         self._codec, self._crf, self._preset = codec, crf, preset
         self._tags = like.colour if like else ColourTags()
@@ -176,19 +177,21 @@ class ClipWriter:
     def write(self, frame: VideoFrame) -> None:
         """Encode `frame`, of any pixel format, at `frame.pts` ticks of the writer's time base.
 
-        Time stamps must rise. Colours are converted only where the pixel format demands it. The caller's
-        frame isn't changed and may be used again once this returns.
+        Time stamps must rise. Colours are converted only where the pixel format demands it. The frame's
+        own stamps are as before when this returns.
         """
-        ready = self._converted(frame)
+        given = frame.pts, frame.time_base, frame.duration
         pts = self._on_grid(frame.pts)
         if self._last_pts is not None and pts <= self._last_pts:
             raise ValueError(f"frame at {pts} does not come after {self._last_pts}")
         self._last_pts = pts
+        ready = self._converted(frame)
         ready.pts = pts
         ready.time_base = self._tick
-        ready.duration = round(1 / (self._rate * self._tick))
+        ready.duration = round(frame.duration * self._source_tick / self._tick) or self._frame_ticks
         ready.pict_type = 0  # the encoder chooses, whatever the source's encoder chose
         self._mux(self._stream.encode(ready))
+        frame.pts, frame.time_base, frame.duration = given
         if self._audio:
             self._audio.write_until(float(pts * self._tick))
 
@@ -259,7 +262,7 @@ class ClipWriter:
 
     def _on_grid(self, pts: int | None) -> int:
         if pts is None:
-            return 0 if self._last_pts is None else self._last_pts + round(1 / (self._rate * self._tick))
+            return 0 if self._last_pts is None else self._last_pts + self._frame_ticks
         time_s = pts * self._source_tick
         if self._start_s is None:
             self._start_s = time_s

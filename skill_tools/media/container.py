@@ -41,8 +41,8 @@ def prepare_mp4(source: Path, target: Path) -> Preparation:
     with open_clip(source) as container:
         stream = video_stream(container, source)
         is_mp4 = "mp4" in container.format.name.split(",")
-        can_remux = stream.codec_context.name in MP4_VIDEO_CODECS and all(
-            sound.codec_context.name in MP4_AUDIO_CODECS for sound in container.streams.audio
+        can_remux = stream.codec.canonical_name in MP4_VIDEO_CODECS and all(
+            sound.codec.canonical_name in MP4_AUDIO_CODECS for sound in container.streams.audio
         )
     if is_mp4:
         _link_or_copy(source, target)

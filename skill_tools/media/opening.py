@@ -70,7 +70,10 @@ def _open(path: Path) -> InputContainer:
             f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
         )
     except (av.error.FFmpegError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if not container.streams:
+        container.close()
+        raise _unreadable(path, "it holds no stream")
     names = set(container.format.name.split(","))
     if names & _NOT_CLIPS or container.format.name.endswith("_pipe"):
         container.close()
@@ -107,8 +110,7 @@ def _refuse_what_is_no_file(path: Path) -> None:
         )
 
 
-def _unreadable(path: Path, error: Exception) -> ClipError:
-    reason = getattr(error, "strerror", None) or str(error)
+def _unreadable(path: Path, reason: str) -> ClipError:
     remedy = "Check that it is a video file and that it was copied whole."
     with suppress(OSError):
         with path.open("rb") as file:

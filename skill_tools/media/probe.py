@@ -76,7 +76,7 @@ def probe(path: Path) -> ClipInfo:
             fps=_frame_rate(stream),
             frames=stream.frames or None,
             duration_s=_duration_s(container, stream),
-            codec=stream.codec_context.name,
+            codec=stream.codec.canonical_name,
             pix_fmt=frame.format.name,
             has_audio=bool(container.streams.audio),
             rotation=frame.rotation,

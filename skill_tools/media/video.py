@@ -63,17 +63,18 @@ def read_frames(path: Path, *, skipped: list[str] | None = None) -> Iterator[Vid
         ClipError: the clip can't be opened, or no frame of it can be decoded.
     """
     skipped = [] if skipped is None else skipped
-    with open_clip(path) as container:
-        stream = video_stream(container, path)
-        stream.thread_type = "AUTO"
-        stamper = _Stamper(stream, clock_start_s(container))
-        upright = _Upright()
-        frame = None
-        for decoded in _decode(container, stream, skipped):
-            frame = upright.turn(decoded)
-            stamper.stamp(frame)
+    last: int | None = None
+    try:
+        for frame in _read(path, skipped=None):
+            last = frame.pts
             yield frame
-    if frame is None:
+    except av.error.FFmpegError:
+        # Frames that other threads held are lost with the broken one, so the rest is read with one thread.
+        for frame in _read(path, skipped=skipped):
+            if last is None or (frame.pts or 0) > last:
+                last = frame.pts
+                yield frame
+    if last is None:
         raise ClipError(
             f"No frame of {path} can be decoded ({skipped[0] if skipped else 'it holds none'}).",
             expected=EXPECTED_CLIP,
@@ -180,7 +181,7 @@ class ClipWriter:
         Time stamps must rise. Colours are converted only where the pixel format demands it. The frame's
         own stamps are as before when this returns.
         """
-        given = frame.pts, frame.time_base, frame.duration
+        given = frame.pts, frame.time_base or self._source_tick, frame.duration
         pts = self._on_grid(frame.pts)
         if self._last_pts is not None and pts <= self._last_pts:
             raise ValueError(f"frame at {pts} does not come after {self._last_pts}")
@@ -352,25 +353,51 @@ def _graph_for(filters: list[tuple[str, str]], frame: VideoFrame) -> av.filter.G
     return graph
 
 
-def _decode(container: InputContainer, stream: VideoStream, skipped: list[str]) -> Iterator[VideoFrame]:
+def _read(path: Path, *, skipped: list[str] | None) -> Iterator[VideoFrame]:
+    """Yield upright, stamped frames; fast and strict without `skipped`, on one thread and lenient with it.
+
+    Raises:
+        FFmpegError: a packet is broken and `skipped` isn't there to take the fact.
+    """
+    with open_clip(path) as container:
+        stream = video_stream(container, path)
+        if skipped is None:
+            stream.thread_type = "AUTO"
+        else:
+            stream.codec_context.thread_count = 1
+        stamper = _Stamper(stream, clock_start_s(container))
+        upright = _Upright()
+        for decoded in _decode(container, stream, skipped):
+            frame = upright.turn(decoded)
+            stamper.stamp(frame)
+            yield frame
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, skipped: list[str] | None
+) -> Iterator[VideoFrame]:
     packets = container.demux(stream)
+    packet: Packet[Any] | None = None
     while True:
+        frames: list[VideoFrame] = []
         try:
             packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
         except av.error.FFmpegError as error:
-            skipped.append(f"reading stopped: {error.strerror or error}")
-            packet = None
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError as error:
-            skipped.append(f"packet at {_seconds(packet)}: {error.strerror or error}")
+            if skipped is None:
+                raise
+            skipped.append(f"packet {_seconds(packet)}: {error.strerror or error}")
+            if packet is None or not isinstance(error, av.error.InvalidDataError):
+                return
+        yield from frames
 
 
-def _seconds(packet: Packet[Any]) -> str:
-    stamp = packet.pts if packet.pts is not None else packet.dts
-    return "an unknown time" if stamp is None else f"{float(stamp * packet.time_base):.3f} s"
+def _seconds(packet: Packet[Any] | None) -> str:
+    if packet is None or packet.dts is None:
+        return "without a time"
+    return f"at {float(packet.dts * packet.time_base):.3f} s"
 
 
 def _mp4_options(tick: Fraction) -> dict[str, str]:
@@ -393,7 +420,7 @@ class _AudioCopy:
         self._out, self._notes = out, notes
         self._start_s = clock_start_s(source)
         self._source: AudioStream = source.streams.audio[0]
-        name = self._source.codec_context.name
+        name = self._source.codec.canonical_name
         self._copied = name in MP4_AUDIO_CODECS
         if self._copied:
             self._target = out.add_stream_from_template(self._source)

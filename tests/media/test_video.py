@@ -1,0 +1,265 @@
+"""Frames keep their times, sizes and colours on the way in and out; files are whole or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from skill_tools.errors import ClipError, InputError
+from skill_tools.media.container import prepare_mp4
+from skill_tools.media.probe import ClipInfo, probe
+from skill_tools.media.video import ClipWriter, read_frames
+
+NTSC = Fraction(30000, 1001)
+
+
+def picture(index: int, width: int = 160, height: int = 120) -> np.ndarray:
+    """Return a BGR image whose top left corner is white and whose rest differs from frame to frame."""
+    image = np.full((height, width, 3), (60, 40 + 8 * index, 120), np.uint8)
+    image[: height // 4, : width // 4] = 255
+    return image
+
+
+def make_clip(  # noqa: PLR0913 - the ways in which test clips differ
+    path: Path,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (160, 120),
+    rate: Fraction = Fraction(25),
+    stamps: Sequence[int] = range(12),
+    sound: str | None = None,
+    rotation: int = 0,
+    full_range: bool = False,
+) -> Path:
+    """Write frames at `stamps` (in frames of `rate`), with a codec, format, sound and turn of choice."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate)
+        stream.width, stream.height = size
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.color_range = 2 if full_range else 0
+        audio = out.add_stream(sound, rate=48000, layout="mono") if sound else None
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for index, stamp in enumerate(stamps):
+            frame = av.VideoFrame.from_ndarray(picture(index, *size), format="bgr24")
+            frame = frame.reformat(format=pix_fmt, dst_color_range=2 if full_range else 1)
+            frame.pts, frame.time_base = stamp, 1 / rate
+            out.mux(stream.encode(frame))
+            if audio:
+                tone = av.AudioFrame.from_ndarray(
+                    np.zeros((1, 1920), np.float32), format="fltp", layout="mono"
+                )
+                tone.sample_rate, tone.pts, tone.time_base = 48000, 1920 * index, Fraction(1, 48000)
+                out.mux(audio.encode(tone))
+        out.mux(stream.encode(None))
+        if audio:
+            out.mux(audio.encode(None))
+    return path
+
+
+def fail_after(writer: ClipWriter) -> None:
+    """Write a frame, then fail."""
+    writer.write_bgr(picture(0), 0)
+    raise RuntimeError("stop")
+
+
+def times_of(path: Path) -> list[Fraction]:
+    """Return the exact time of every frame."""
+    return [frame.pts * frame.time_base for frame in read_frames(path)]
+
+
+def copy_of(source: Path, target: Path, **options: str) -> tuple[ClipInfo, list[str]]:
+    """Write `source` again with a ClipWriter; return what came out and the writer's notes."""
+    info = probe(source)
+    with ClipWriter(
+        target,
+        width=info.width,
+        height=info.height,
+        rate=info.fps,
+        time_base=info.time_base,
+        like=info,
+        audio_from=source,
+        **options,
+    ) as writer:
+        for frame in read_frames(source):
+            writer.write(frame)
+    return probe(target), writer.notes
+
+
+@pytest.mark.parametrize("codec", ["h264", "av1"])
+def test_a_constant_rate_stays_exactly_that_rate(tmp_path: Path, codec: str) -> None:
+    """29.97 frames a second come out as 30000/1001, frame times unchanged, in either codec."""
+    source = make_clip(tmp_path / "in.mp4", rate=NTSC)
+    info, notes = copy_of(source, tmp_path / "out.mp4", codec=codec)
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        assert out.streams.video[0].average_rate == NTSC
+    assert times_of(tmp_path / "out.mp4") == times_of(source)
+    assert (info.codec, info.pix_fmt, notes) == (codec, "yuv420p", [])
+
+
+def test_a_rate_rounded_to_milliseconds_is_put_right(tmp_path: Path) -> None:
+    """Matroska's stamps are whole milliseconds; the 29.97 frames a second behind them come out."""
+    source = make_clip(tmp_path / "in.mkv", rate=NTSC)
+    copy_of(source, tmp_path / "out.mp4")
+    assert times_of(tmp_path / "out.mp4") == [index / NTSC for index in range(12)]
+
+
+def test_a_variable_rate_stays_variable(tmp_path: Path) -> None:
+    """Frames that come at uneven times keep those times."""
+    stamps = [0, 1, 2, 5, 6, 11, 12, 13, 20, 40]
+    source = make_clip(tmp_path / "in.mp4", stamps=stamps)
+    copy_of(source, tmp_path / "out.mp4")
+    assert times_of(tmp_path / "out.mp4") == [Fraction(stamp, 25) for stamp in stamps]
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_turned_clips_come_upright(tmp_path: Path, turn: int) -> None:
+    """The container's counter-clockwise turn is carried out on the frames, once."""
+    source = make_clip(tmp_path / "in.mp4", rotation=turn)
+    copy_of(source, tmp_path / "out.mp4")
+    frame = next(read_frames(tmp_path / "out.mp4"))
+    expected = np.rot90(picture(0), turn // 90)
+    assert frame.rotation == 0
+    assert np.abs(frame.to_ndarray(format="bgr24").astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "container"),
+    [
+        ("ffv1", "gray", "mkv"),
+        ("ffv1", "yuva420p", "mkv"),
+        ("ffv1", "yuv422p10le", "mkv"),
+        ("png", "rgba", "mov"),
+        ("mjpeg", "yuvj420p", "avi"),
+        ("mpeg2video", "yuv420p", "ts"),
+    ],
+)
+def test_any_pixel_format_comes_out_playable(
+    tmp_path: Path, codec: str, pix_fmt: str, container: str
+) -> None:
+    """Grey, alpha, 10 bits, RGB and full range become 8-bit 4:2:0 that looks the same."""
+    source = make_clip(
+        tmp_path / f"in.{container}", codec=codec, pix_fmt=pix_fmt, full_range=pix_fmt == "yuvj420p"
+    )
+    info, _ = copy_of(source, tmp_path / "out.mp4")
+    before, after = (
+        next(read_frames(path)).to_ndarray(format="gray") for path in (source, tmp_path / "out.mp4")
+    )
+    assert info.pix_fmt in {"yuv420p", "yuvj420p"}
+    assert np.abs(before.astype(int) - after).mean() < 3
+
+
+def test_an_odd_size_is_kept(tmp_path: Path) -> None:
+    """Labels are in pixels, so not one of them is cut off or added."""
+    source = make_clip(tmp_path / "in.mkv", codec="ffv1", size=(161, 121))
+    info, notes = copy_of(source, tmp_path / "out.mp4", codec="av1")
+    assert (info.width, info.height, info.codec) == (161, 121, "h264")
+    assert "AV1" in notes[0]
+
+
+def test_full_range_stays_full_range(tmp_path: Path) -> None:
+    """A clip tagged as full range keeps its tag and its black level."""
+    source = make_clip(tmp_path / "in.mp4", full_range=True)
+    info, _ = copy_of(source, tmp_path / "out.mp4")
+    assert info.colour == probe(source).colour
+    assert info.colour.full_range
+
+
+@pytest.mark.parametrize(("sound", "kept"), [("aac", "aac"), ("pcm_s16le", "aac")])
+def test_sound_comes_along(tmp_path: Path, sound: str, kept: str) -> None:
+    """Sound is copied where an MP4 can hold it, else encoded as AAC and noted."""
+    source = make_clip(tmp_path / "in.mkv", sound=sound)
+    info, notes = copy_of(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        audio = out.streams.audio[0]
+        assert audio.codec_context.name == kept
+        assert float(audio.duration * audio.time_base) == pytest.approx(0.48, abs=0.05)
+    assert info.has_audio
+    assert bool(notes) == (sound != kept)
+
+
+def test_broken_packets_are_decoded_around_and_told(tmp_path: Path) -> None:
+    """Damage in the middle costs the frames it hit, not those behind them."""
+    source = make_clip(tmp_path / "in.avi", codec="png", pix_fmt="rgb24")
+    data = bytearray(source.read_bytes())
+    header = data.find(b"IHDR", len(data) * 3 // 4)
+    data[header : header + 20] = bytes(20)
+    source.write_bytes(bytes(data))
+    skipped: list[str] = []
+    frames = list(read_frames(source, skipped=skipped))
+    assert len(frames) == 11
+    assert len(skipped) == 1
+
+
+def test_a_clip_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """With its index in front, a cut MP4 still gives the frames before the cut."""
+    copy_of(make_clip(tmp_path / "long.mp4", stamps=range(60)), tmp_path / "in.mp4")
+    data = (tmp_path / "in.mp4").read_bytes()
+    (tmp_path / "in.mp4").write_bytes(data[: len(data) * 3 // 4])
+    assert 0 < len(times_of(tmp_path / "in.mp4")) < 60
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    """An exception in the block removes the temporary file and spares the old clip."""
+    (tmp_path / "out.mp4").write_bytes(b"old")
+    writer = ClipWriter(tmp_path / "out.mp4", width=160, height=120, rate=Fraction(25))
+    with pytest.raises(RuntimeError, match="stop"), writer:
+        fail_after(writer)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.mp4"]
+    assert (tmp_path / "out.mp4").read_bytes() == b"old"
+
+
+def test_images_are_encoded_in_their_own_colours(tmp_path: Path) -> None:
+    """A BGR image comes back as the same colours."""
+    with ClipWriter(tmp_path / "out.mp4", width=160, height=120, rate=NTSC, crf=10) as writer:
+        for index in range(3):
+            writer.write_bgr(picture(index), index)
+    frames = [frame.to_ndarray(format="bgr24") for frame in read_frames(tmp_path / "out.mp4")]
+    assert len(frames) == 3
+    assert np.abs(frames[2].astype(int) - picture(2)).mean() < 3
+
+
+def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
+    """Only the codecs that browsers play can be asked for."""
+    with pytest.raises(InputError, match="hevc"):
+        ClipWriter(tmp_path / "out.mp4", width=160, height=120, rate=NTSC, codec="hevc")
+
+
+def test_a_clip_without_frames_is_an_error(tmp_path: Path) -> None:
+    """A readable header with nothing decodable behind it is refused."""
+    source = make_clip(tmp_path / "in.avi", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, stamps=[0])
+    data = bytearray(source.read_bytes())
+    start = data.find(b"\xff\xd8")
+    data[start:] = bytes(len(data) - start)
+    source.write_bytes(bytes(data))
+    with pytest.raises(ClipError):
+        list(read_frames(source))
+
+
+def test_an_mp4_is_taken_byte_for_byte(tmp_path: Path) -> None:
+    """What already is an MP4 isn't touched."""
+    source = make_clip(tmp_path / "in.mp4")
+    assert prepare_mp4(source, tmp_path / "set/out.mp4") == "copied"
+    assert (tmp_path / "set/out.mp4").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("container", ["mkv", "ts"])
+def test_other_containers_are_wrapped_anew(tmp_path: Path, container: str) -> None:
+    """H.264 in another container moves into an MP4 without being encoded again."""
+    source = make_clip(tmp_path / f"in.{container}", sound="aac")
+    assert prepare_mp4(source, tmp_path / "out.mp4") == "remuxed"
+    assert len(times_of(tmp_path / "out.mp4")) == 12
+    assert probe(tmp_path / "out.mp4").has_audio
+
+
+def test_what_an_mp4_cannot_hold_is_encoded(tmp_path: Path) -> None:
+    """Another codec is encoded as H.264, near enough to be called the same."""
+    source = make_clip(tmp_path / "in.avi", codec="mjpeg", pix_fmt="yuvj420p", full_range=True)
+    assert prepare_mp4(source, tmp_path / "out.mp4") == "transcoded"
+    assert times_of(tmp_path / "out.mp4") == times_of(source)

@@ -50,25 +50,34 @@ _LABELS = rf"(?:{_LABEL}|pl|al)"
 _OF_VARIANTS = (
     r"(?!\s+(?:(?:the|my|those|these|all|for|of|on)\s+)*(?:augmented|variants?|variations?|generated))"
 )
+_FILLERS = r"(?:(?:want|need|do|run|get|the|some)\s+)*"
 _LOOK = (
-    r"(?:rain(?:y|ing)?|fog(?:gy)?|snow(?:y|ing)?|overcast|evening|night(?:[- ]?time)?|sunset|sunrise|twilight|"
-    r"golden[- ]hour|blue[- ]hour|dim(?:med)?(?:[- ]light)?|wet(?:[- ]floor)?|flood(?:ed|ing)?|puddles?|sandy?)"
+    r"(?:rain(?:y|ing)?|fog(?:gy)?|snow(?:y|ing)?|overcast|evening|night(?:[- ]?time)?|sunset|sunrise|"
+    r"twilight|golden[- ]hour|blue[- ]hour|dim(?:med)?(?:[- ]light)?|wet(?:[- ]floor)?|flood(?:ed|ing)?|"
+    r"puddles?|sandy?)"
 )
 _PATTERNS: tuple[tuple[_Signal, str], ...] = (
-    (_Signal.LABELS_ALONE, rf"(?:only|just|nothing but|merely|purely)\s+(?:(?:want|need|do|run|get|the|some)\s+)*{_LABELS}\b{_OF_VARIANTS}"),
+    (
+        _Signal.LABELS_ALONE,
+        rf"(?:only|just|nothing but|merely|purely)\s+{_FILLERS}{_LABELS}\b{_OF_VARIANTS}",
+    ),
     (_Signal.LABELS_ALONE, rf"{_LABELS}[\s-]+(?:only|alone|and nothing else){_OF_VARIANTS}"),
     (_Signal.LABELS_ALONE, r"(?:source|original|raw|input)s?(?: clips?| videos?)? only"),
-    (_Signal.LABEL_SOURCES, rf"{_LABEL}(?:\s+\w+){{0,3}}?\s+(?:sources?|originals?|raw|inputs?)\b"),
+    (_Signal.LABEL_SOURCES, rf"{_LABEL}(?:\s+\w+){{0,3}}?\s+(?:sources?|originals?|raw|inputs?)"),
     (_Signal.LABEL_SOURCES, rf"(?:sources?|originals?)(?:\s+\w+){{0,4}}?\s+{_LABEL}"),
-    (_Signal.FULL, r"(?:full|whole|entire|complete)\s+(?:\w+\s+){0,2}?(?:pipelines?|flows?|workflows?|thing|works)"),
-    (_Signal.FULL, r"end[- ]to[- ]end|e2e|(?:do|run|want|need) (?:it all|everything)|all (?:the )?(?:steps|stages|phases)"),
+    (
+        _Signal.FULL,
+        r"(?:full|whole|entire|complete)\s+(?:\w+\s+){0,2}?(?:pipelines?|flows?|workflows?|thing|works)",
+    ),
+    (_Signal.FULL, r"end[- ]to[- ]end|e2e|all (?:the )?(?:steps|stages|phases)"),
+    (_Signal.FULL, r"(?:do|run|want|need) (?:it all|everything)"),
     (_Signal.SUPER_RESOLUTION, r"super[- ]?res\w*|up[- ]?scal\w+|up[- ]?res\w*"),
     (_Signal.AUGMENT, r"augment\w*|variants?|variations?|enrich\w*|re-?light\w*"),
     (_Signal.AUGMENT, rf"(?:make|making) (?:it|them|the clips?) (?:look )?{_LOOK}"),
     (_Signal.AUGMENT, rf"{_LOOK}(?:\s+(?:and|or)\s+{_LOOK})*[- ](?:versions?|clips?|copies|footage)"),
     (_Signal.AUGMENT, r"(?:different|other|new|varied) (?:weather|lighting|times? of day)"),
     (_Signal.LABEL, rf"{_LABELS}|bounding boxes|detections?"),
-)  # fmt: skip
+)
 _SIGNALS = tuple((signal, re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)) for signal, pattern in _PATTERNS)
 
 _NEGATION = re.compile(
@@ -89,15 +98,18 @@ _SKILL_NAMES = re.compile(
 _NOT_ONLY = re.compile(r"\bnot (?:only|just)\b", re.IGNORECASE)
 
 _INSIDE = re.compile(
-    r"\b(?:guidance scale|cfg scale|(?:denoising|diffusion|inference|sampling) steps|samplers?|noise schedulers?|"
-    r"control(?:net)? weights?|fine-?tun\w+|lora|tensorrt|quanti[sz]\w+|cuda kernels?|hyper-?parameters?|"
-    r"(?:inside|within|in) (?:of )?(?:the|its|that) (?:\w+ )?(?:container|image)|container[- ]internals?)\b",
+    r"\b(?:guidance scale|cfg scale|(?:denoising|diffusion|inference|sampling) steps|samplers?|"
+    r"noise schedulers?|control(?:net)? weights?|fine-?tun\w+|lora|tensorrt|quanti[sz]\w+|cuda kernels?|"
+    r"hyper-?parameters?|(?:inside|within|in) (?:of )?(?:the|its|that) (?:\w+ )?(?:container|image)|"
+    r"container[- ]internals?)\b",
     re.IGNORECASE,
 )
 _WORK = re.compile(
-    r"\b(?:(?:make|create|generate|produce|give me)\s+(?:\w+\s+){0,4}?(?:variants?|versions?|clips?|labels?|data)|"
+    r"\b(?:(?:make|create|generate|produce|give me)\s+(?:\w+\s+){0,4}?"
+    r"(?:variants?|versions?|clips?|labels?|data)|"
     r"(?:run|start|submit|launch)\s+(?:\w+\s+){0,3}?(?:pipeline|flow|workflow|e2e|demo)|"
-    r"(?:augment|label|annotate|process|enrich|super-?resolve)\s+(?:my|the|these|this|those|our|all|it|them|clips?|videos?))\b|"
+    r"(?:augment|label|annotate|process|enrich|super-?resolve)\s+"
+    r"(?:my|the|these|this|those|our|all|it|them|clips?|videos?))\b|"
     r"\.mp4\b",
     re.IGNORECASE,
 )
@@ -105,7 +117,7 @@ _WORK = re.compile(
 
 def choose(request: str) -> Choice:
     """Return the flow that the words imply; an empty `Choice` leaves it to the default."""
-    text = _NOT_ONLY.sub("also", " ".join(request.replace("’", "'").split()))
+    text = _NOT_ONLY.sub("also", " ".join(request.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split()))
     named = _named(text)
     if named is not None:
         return named
@@ -176,17 +188,18 @@ def _ask(one: str, other: str, question: str) -> Choice:
 
 
 def _choice(wanted: _Found, unwanted: _Found) -> Choice:
+    """Try the fullest flow first: what asks for it takes what the smaller ones do along."""
     if _Signal.SUPER_RESOLUTION in wanted:
         return _flow("e2e_super_resolution", wanted, _Signal.SUPER_RESOLUTION, _Signal.FULL)
-    if _Signal.FULL in wanted and _Signal.LABEL_SOURCES not in unwanted:
-        return _flow("e2e", wanted, _Signal.FULL)
-    if _Signal.AUGMENT in wanted and _Signal.LABEL_SOURCES in wanted:
-        return _flow("e2e", wanted, _Signal.LABEL_SOURCES, _Signal.AUGMENT)
+    if _Signal.LABEL_SOURCES not in unwanted and (
+        _Signal.FULL in wanted or wanted.keys() >= {_Signal.AUGMENT, _Signal.LABEL_SOURCES}
+    ):
+        return _flow("e2e", wanted, _Signal.FULL, _Signal.LABEL_SOURCES, _Signal.AUGMENT)
     if wanted.keys() & {_Signal.AUGMENT, _Signal.FULL}:
         return _flow("augmentation_and_al", wanted, _Signal.AUGMENT, _Signal.FULL)
     if _Signal.AUGMENT in unwanted:
         return Choice(flow="auto_labeling", matched=(unwanted[_Signal.AUGMENT],))
-    if wanted.keys() & {_Signal.LABELS_ALONE, _Signal.LABEL_SOURCES, _Signal.LABEL}:
+    if wanted:
         return _flow("auto_labeling", wanted, _Signal.LABELS_ALONE, _Signal.LABEL_SOURCES, _Signal.LABEL)
     return Choice()
 

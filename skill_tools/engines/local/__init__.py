@@ -1,1 +1,1 @@
-
+"""The embedded engine: OSMO workflow files run on this machine, without a cluster."""

@@ -43,7 +43,7 @@ class Comparison:
     split: float
 
 
-def render_compare(
+def render_compare(  # noqa: PLR0913 - two clips, their words, a file; all but the paths by name
     original: Path,
     variant: Path,
     target: Path,
@@ -74,7 +74,7 @@ def render_compare(
         ClipError: One of the clips can't be read.
         ArtifactError: `artifact.no_encoder`: this machine has no H.264 encoder.
     """
-    sides = _sides(original, variant, left=left, right=right, caption=caption, height=height)
+    sides = _sides(original, variant, _Words(left, right, caption), height)
     fast = max(sides, key=lambda side: side.info.fps).info
     width = sum(side.width for side in sides)
     total = _expected_frames(sides)
@@ -99,7 +99,7 @@ def render_compare(
     return Comparison(target, frames, width, height, fast.fps, float(end_s), split)
 
 
-def still_comparison(
+def still_comparison(  # noqa: PLR0913 - likewise
     original: Path,
     variant: Path,
     target: Path,
@@ -115,7 +115,7 @@ def still_comparison(
     Raises:
         ClipError: One of the clips can't be read.
     """
-    sides = _sides(original, variant, left=left, right=right, caption=caption, height=height)
+    sides = _sides(original, variant, _Words(left, right, caption), height)
     moment_s = min(side.info.duration_s for side in sides) / 2 if at_s is None else at_s
     frames = [frame_at(side.info.path, moment_s) for side in sides]
     picture = np.hstack([side.picture(frame) for side, frame in zip(sides, frames, strict=True)])
@@ -247,13 +247,18 @@ class _Side:
         return scaled
 
 
-def _sides(
-    original: Path, variant: Path, *, left: str, right: str, caption: Mapping[str, str], height: int
-) -> tuple[_Side, _Side]:
+@dataclass(frozen=True)
+class _Words:
+    left: str
+    right: str
+    caption: Mapping[str, str]
+
+
+def _sides(original: Path, variant: Path, words: _Words, height: int) -> tuple[_Side, _Side]:
     # Words stand in the outer corners: there each half keeps them when a viewer wipes between the two.
     return (
-        _side(probe(original), height, left, {}, outer_left=True),
-        _side(probe(variant), height, right, caption, outer_left=False),
+        _side(probe(original), height, words.left, {}, outer_left=True),
+        _side(probe(variant), height, words.right, words.caption, outer_left=False),
     )
 
 
@@ -288,7 +293,7 @@ def glimpse(path: Path) -> Image.Image:
     with open_clip(path) as container:
         stream = video_stream(container, path)
         container.seek(round(info.duration_s / 2 * av.time_base))
-        frame = next(container.decode(stream))
+        frame = next(container.decode(stream), None) or frame_at(path, 0.0)
         picture = as_picture(frame, info, frame.width, frame.height)
     return Image.fromarray(np.ascontiguousarray(np.rot90(picture, info.rotation // 90)[..., ::-1]))
 

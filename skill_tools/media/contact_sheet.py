@@ -50,9 +50,7 @@ def contact_sheet(
     return target
 
 
-def _row(
-    label: str, clip: ClipInfo, moments_s: Sequence[Fraction], size: tuple[int, int]
-) -> list[Picture]:
+def _row(label: str, clip: ClipInfo, moments_s: Sequence[Fraction], size: tuple[int, int]) -> list[Picture]:
     pictures = _pictures_at(clip, moments_s, size)
     stamp(pictures[0], _words(label, pictures[0]), _MARGIN, _MARGIN)
     return pictures

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Picture: TypeAlias = NDArray[np.uint8]
-"""H×W×3, 8 bits, BGR."""
+"""Shape (height, width, 3), uint8, blue first."""
 
 REFERENCE_HEIGHT = 720
 """The picture height for which the sizes below are given, in pixels."""
@@ -27,8 +27,11 @@ _INK, _FAINT_INK = (255, 255, 255, 255), (186, 197, 212, 255)
 _SPELLED = str.maketrans(
     {
         "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l",
-        "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i", "–": "-", "—": "-", "−": "-", "‐": "-",
-        "×": "x", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "•": "·", "‘": "'", "‚": "'", "„": '"',
+        "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "→": "->", "←": "<-", "≤": "<=", "≥": ">=",
+        "•": "·", "„": '"', "—": "-", "\N{EN DASH}": "-", "\N{MINUS SIGN}": "-", "\N{HYPHEN}": "-",
+        "\N{NON-BREAKING HYPHEN}": "-", "\N{MULTIPLICATION SIGN}": "x",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+        "\N{LEFT SINGLE QUOTATION MARK}": "'", "\N{SINGLE LOW-9 QUOTATION MARK}": "'",
     }
 )  # fmt: skip
 _MISSING = "?"
@@ -39,8 +42,8 @@ class Plate:
     """Words on a translucent plate, ready to be stamped.
 
     Attributes:
-        colour: H×W×3 float32, BGR multiplied by alpha.
-        shade: H×W×1 float32, 1 - alpha.
+        colour: (height, width, 3), float32, blue first, multiplied by alpha.
+        shade: (height, width, 1), float32, 1 - alpha.
     """
 
     colour: NDArray[np.float32]

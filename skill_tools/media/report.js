@@ -181,7 +181,9 @@
         if (box.left < frame.left || box.right > frame.right) shelf.scrollLeft += box.left - frame.left - 40;
       }
     }
-    document.getElementById(item.id).querySelector(".slot").append(player);
+    const panel = document.getElementById(item.id);
+    panel.querySelector(".slot").append(player);
+    if (view && panel.getBoundingClientRect().top < 0) panel.scrollIntoView();
     player.setAttribute("aria-label", `Player, ${item.title}`);
     $(".position").textContent = `${index + 1} of ${items.length}`;
     $(".modes").replaceChildren(...item.views.map((each) => {
@@ -233,7 +235,7 @@
   video.addEventListener("play", () => { wanted = null; });
   for (const name of ["loadeddata", "seeked"]) video.addEventListener(name, eachFrame);
   video.addEventListener("click", toggle);
-  video.addEventListener("error", () => complain("This film can't be played. Is the page still beside its files?"));
+  video.addEventListener("error", () => complain("This film can't be played here: the browser lacks its codec, or the page was moved without its folder."));
   for (const name of ["pointerdown", "pointermove"]) canvas.addEventListener(name, dragWipe);
   scrub.addEventListener("input", () => { video.pause(); seekTo(Number(scrub.value)); });
   speed.addEventListener("change", () => { video.playbackRate = Number(speed.value); });
@@ -252,7 +254,7 @@
     const target = event.target, tag = target.tagName;
     const typing = tag === "SELECT" || tag === "TEXTAREA" || (tag === "INPUT" && target !== scrub);
     const pressing = event.key === " " && (tag === "BUTTON" || tag === "A" || tag === "SUMMARY");
-    const scrolling = target.closest?.(".scroll, pre") && event.key.startsWith("Arrow");
+    const scrolling = target.closest?.("pre") && event.key.startsWith("Arrow");
     const deed = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const ofPage = (event.key === "Home" || event.key === "End") && !player.contains(target);
     if (!deed || typing || pressing || scrolling || ofPage || (view.kind === "picture" && !"[]v".includes(event.key))) return;

@@ -1,1 +1,1 @@
-
+"""What lies outside: secrets, image registries, the model hub, NGC, OpenAI-compatible endpoints."""

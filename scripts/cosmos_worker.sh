@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Make this worker's variants. Arguments: the input directories that hold its clips.
+# Each variant lands in $VDA_OUTPUT/<clip>_aug<k>/. Exit 0 when all are made and the group may end.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/worker_common.sh
+. "$here/worker_common.sh"
+# shellcheck source=scripts/endpoint_common.sh
+. "$here/endpoint_common.sh"
+
+augment() { # CLIP K INPUT_DIRECTORY…
+  local clip=$1 k=$2 video pairs name="$1_aug$2"
+  shift 2
+  video=$(find_file "$clip.mp4" "$@") || return 1
+  pairs=$(augmentation_pairs "$video" "$VDA_OUTPUT/$name")
+  log "making $name"
+  produce variant "$VDA_OUTPUT/$name" run_cli "${VDA_AUGMENTATION_CLI:-}" /app \
+    "$VDA_SETUP_DIR/configs/$name.yaml" "$pairs"
+}
+
+main() {
+  local clip k cache variants failed=0
+  load_environment
+  variants=$(list_variants | mine)
+  [ -n "$variants" ] || die "worker $WORKER_INDEX of $WORKER_COUNT has no variant to make"
+  export_keys
+  await_endpoints
+  cache=$(writable_cache "$VDA_MODEL_CACHE")
+  export MODEL_CACHE_DIR=$cache
+  if [ -z "${VDA_AUGMENTATION_CLI:-}" ]; then
+    export HF_HOME=$cache VIRTUAL_ENV=/app/.venv PATH="/app/.venv/bin:$PATH"
+  fi
+  while read -r clip k; do
+    augment "$clip" "$k" "$@" || failed=$((failed + 1))
+  done <<<"$variants"
+  finish 12346 "$failed"
+}
+
+main "$@"

@@ -18,7 +18,16 @@ from skill_tools.workers.labeling.questions import load_bank, option_for_count
 
 ROOT = Path(__file__).resolve().parents[2]
 COOKBOOKS = ROOT / "assets" / "cookbooks"
-SCENES = ("city_traffic", "piazza", "robot_assembly", "trailer_dashcam", "warehouse")
+SCENES = list_cookbooks(COOKBOOKS)
+"""Every folder here, somebody's own among them."""
+DELIVERED = {
+    "city_traffic": (60, 6),
+    "piazza": (30, 3),
+    "robot_assembly": (30, 6),
+    "trailer_dashcam": (45, 6),
+    "warehouse": (45, 3),
+}
+"""The cookbooks of the skill, with how many frames a track is remembered and the rate of questions."""
 CATEGORIES = ("collision", "near_miss", "anomaly", "normal")
 
 SENT_FILES = (
@@ -39,7 +48,7 @@ QUESTION_BANK_SCHEMA: dict[str, Any] = {
     "required": ["version", "scene", "questions"],
     "properties": {
         "version": {"const": "1.0"},
-        "scene": {"enum": list(SCENES)},
+        "scene": {"type": "string"},
         "questions": {"type": "array", "minItems": 10, "items": {"$ref": "#/$defs/question"}},
     },
     "$defs": {
@@ -104,10 +113,10 @@ def _events_objects(cookbook: Path) -> list[dict[str, Any]]:
     return [decoder.raw_decode(text, found.start())[0] for found in re.finditer(r"^\{", text, re.MULTILINE)]
 
 
-def test_the_five_scenes_are_there_and_no_other() -> None:
-    """The folders of the cookbooks are the five scenes, and all are offered."""
-    assert list_cookbooks(COOKBOOKS) == SCENES
-    assert sorted(folder.name for folder in COOKBOOKS.iterdir() if folder.is_dir()) == sorted(SCENES)
+def test_every_folder_is_offered() -> None:
+    """Each folder is a cookbook that can be chosen, and the five of the skill are among them."""
+    assert sorted(folder.name for folder in COOKBOOKS.iterdir() if folder.is_dir()) == list(SCENES)
+    assert set(DELIVERED) <= set(SCENES)
 
 
 def test_a_cookbook_is_whole(cookbook: Path) -> None:
@@ -133,9 +142,10 @@ def test_weights_are_a_distribution_over_known_values(cookbook: Path) -> None:
         assert sum(weights.values()) == pytest.approx(1, abs=1e-9)
 
 
-def test_the_evaluators_have_their_calibrated_parameters(cookbook: Path) -> None:
+@pytest.mark.parametrize("scene", DELIVERED)
+def test_the_evaluators_have_their_calibrated_parameters(scene: str) -> None:
     """The hallucination check keeps its calibrated figures and both evaluators are on."""
-    evaluators = _yaml(cookbook / "augmentation/augmentation.yaml")["evaluators"]
+    evaluators = _yaml(COOKBOOKS / scene / "augmentation/augmentation.yaml")["evaluators"]
     assert evaluators == {
         "hallucination_check": {
             "enabled": True,
@@ -161,9 +171,9 @@ def test_the_labeling_worker_takes_the_labeling_config(cookbook: Path) -> None:
     """The labeling worker reads the config without a change, so each class is one of COCO's 80."""
     file = cookbook / "auto_labeling" / "auto_labeling_config.yaml"
     config = load_config(file, ["data.input_video=clip.mp4", "data.output_dir=out"])
-    assert config.tracking.max_age in {30, 45, 60}
-    assert config.events.fps == config.mcq.fps
-    assert config.events.fps in {3, 6}
+    if cookbook.name in DELIVERED:
+        assert (config.tracking.max_age, config.events.fps) == DELIVERED[cookbook.name]
+        assert config.mcq.fps == config.events.fps
     assert config.model_dump(mode="json").keys() == _yaml(file).keys()
 
 
@@ -260,7 +270,7 @@ def test_both_prompts_of_a_scene_share_their_slots(cookbook: Path) -> None:
 @pytest.mark.parametrize("name", PROMPTS)
 def test_each_scene_has_prompts_of_its_own(name: str) -> None:
     """Two scenes' prompts of one kind share at most a tenth of their five-word phrases."""
-    for one, other in itertools.combinations(SCENES, 2):
+    for one, other in itertools.combinations(DELIVERED, 2):
         first, second = (_phrases(COOKBOOKS / scene / name) for scene in (one, other))
         assert len(first & second) <= min(len(first), len(second)) / 10, (one, other)
 

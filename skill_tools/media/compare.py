@@ -162,7 +162,7 @@ def paired_frames(original: Path, variant: Path) -> Iterator[Moment]:
         if shown is None:
             return
         frames = (shown, leader.frame) if variant_leads else (leader.frame, shown)
-        yield Moment(leader.time_s, min(leader.end_s, follower.end_s or leader.end_s), frames)
+        yield Moment(leader.time_s, follower.until(leader.end_s), frames)
 
 
 @dataclass(frozen=True)
@@ -210,16 +210,19 @@ class _Follower:
     def __init__(self, frames: Iterator[TimedFrame], tolerance_s: Fraction) -> None:
         self._frames = frames
         self._tolerance_s = tolerance_s
-        self._shown: TimedFrame | None = next(frames, None)
-
-    @property
-    def end_s(self) -> Fraction | None:
-        return self._shown.end_s if self._shown else None
+        self._shown = next(frames, None)
+        self._following = next(frames, None)
 
     def at(self, time_s: Fraction) -> VideoFrame | None:
         while self._shown and self._shown.end_s <= time_s + self._tolerance_s:
-            self._shown = next(self._frames, None)
+            self._shown, self._following = self._following, next(self._frames, None)
         return self._shown.frame if self._shown else None
+
+    def until(self, time_s: Fraction) -> Fraction:
+        """Return `time_s`, or the end of the clip when that comes first."""
+        if self._shown and not self._following:
+            return min(time_s, self._shown.end_s)
+        return time_s
 
 
 def _expected_frames(sides: tuple[_Side, _Side]) -> int | None:

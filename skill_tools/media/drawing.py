@@ -66,8 +66,10 @@ def readable(text: str) -> str:
     Accents are taken off, ligatures and dashes spelled out, control characters dropped; what is left
     over (other scripts, emoji) becomes `?`, one for each character, so that nothing turns into a box.
     """
-    plain = unicodedata.normalize("NFKD", text.translate(_SPELLED))
-    kept = (" " if char.isspace() else char for char in plain if _takes_room(char))
+    spelled = (
+        char if _drawable(char) else unicodedata.normalize("NFKD", char) for char in text.translate(_SPELLED)
+    )
+    kept = (" " if char.isspace() else char for char in "".join(spelled) if _takes_room(char))
     return "".join(char if _drawable(char) else _MISSING for char in kept)
 
 
@@ -87,7 +89,7 @@ def plate(title: str, values: Mapping[str, str], *, picture_height: int, max_wid
     lines += _wrapped(values, _font(_VALUE, unit), room, gap)
     lines = [_fitted(line, room, gap) for line in lines]
     heights = [max(word.line_height for word in line) for line in lines]
-    width = max(sum(word.width for word in line) + gap * (len(line) - 1) for line in lines) + 2 * padding
+    width = max(_line_width(line, gap) for line in lines) + 2 * padding
     height = sum(heights) + gap * (len(lines) - 1) + 2 * padding
 
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
@@ -145,22 +147,23 @@ class _Word:
 def _wrapped(
     values: Mapping[str, str], font: ImageFont.FreeTypeFont, room: int, gap: int
 ) -> list[list[_Word]]:
+    dot = _Word("·", font, _FAINT_INK)
     lines: list[list[_Word]] = []
-    used = 0
     for name, value in values.items():
         pair = [_Word(name.replace("_", " "), font, _FAINT_INK), _Word(value.replace("_", " "), font, _INK)]
-        width = pair[0].width + pair[1].width + gap
-        if lines and used + 2 * gap + width <= room:
-            lines[-1] += [_Word("·", font, _FAINT_INK), *pair]
-            used += 3 * gap + width
+        if lines and _line_width([*lines[-1], dot, *pair], gap) <= room:
+            lines[-1] += [dot, *pair]
         else:
             lines.append(pair)
-            used = width
     return lines
 
 
+def _line_width(line: list[_Word], gap: int) -> int:
+    return sum(word.width for word in line) + gap * (len(line) - 1)
+
+
 def _fitted(line: list[_Word], room: int, gap: int) -> list[_Word]:
-    before = sum(word.width + gap for word in line[:-1])
+    before = _line_width(line[:-1], gap) + gap
     if before < room:
         return [*line[:-1], line[-1].cut_to(room - before)]
     return [line[0].cut_to(room)]

@@ -85,7 +85,7 @@ def write_report(data: ReportData, target: Path) -> None:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_bytes(page.encode("utf-8", "replace"))
 
 
 def headline(data: ReportData) -> str:

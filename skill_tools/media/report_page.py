@@ -162,7 +162,7 @@ class Shelf:
 
     def link(self, path: Path) -> str:
         """Return the URL of a file from the page."""
-        return quote(self.relative(path))
+        return quote(os.fsencode(self.relative(path)))
 
     def relative(self, path: Path) -> str:
         """Return the path of a file from the page's folder."""

@@ -118,7 +118,7 @@ def _environment() -> Environment:
         spoken=spoken,
         duration=_duration,
         signed=_signed,
-        megabytes=_megabytes,
+        size=_size,
         percent=_percent,
         clock=_clock,
     )
@@ -141,8 +141,9 @@ def _signed(number: int) -> str:
     return f"+{number}" if number > 0 else f"\N{MINUS SIGN}{-number}" if number < 0 else "0"
 
 
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1024**2:.1f} MiB"
+def _size(size_bytes: int) -> str:
+    kib = size_bytes / 1024
+    return f"{kib / 1024:.1f} MiB" if kib >= 1000 else f"{kib:.0f} KiB"  # noqa: PLR2004 - three digits
 
 
 def _percent(share: float) -> str:

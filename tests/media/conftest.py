@@ -1,4 +1,7 @@
-"""A real headless Chromium, spoken to over its DevTools pipe: no driver, no port, no dependency."""
+"""A small run to report on, and a real Chromium to see it in.
+
+The browser is spoken to over its DevTools pipe: no driver, no port, no dependency.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from skill_tools.media.compare import render_compare
+from skill_tools.media.contact_sheet import contact_sheet
+from skill_tools.media.report import (
+    ClipReport,
+    DecisionEntry,
+    Evaluator,
+    LabelCounts,
+    Question,
+    ReportData,
+    StageTiming,
+    VariantReport,
+)
+from skill_tools.media.video import ClipWriter
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
@@ -251,12 +271,82 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """Open a fresh tab with its console and its network watched."""
-    target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+    """Open a tab with storage of its own, its console and its network watched."""
+    context = browser.call("Target.createBrowserContext")["browserContextId"]
+    target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
     session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
     tab = Page(browser, target, session)
     for domain in ("Page", "Runtime", "Log", "Network"):
         tab.send(f"{domain}.enable")
     tab.look()
     yield tab
-    browser.call("Target.closeTarget", targetId=target)
+    browser.call("Target.disposeBrowserContext", browserContextId=context)
+
+
+@dataclass(frozen=True)
+class SmallRun:
+    """A folder with a clip, a variant, their side by side and contact sheet, all real and small."""
+
+    folder: Path
+
+    def variant(self, index: int = 0, **changes: Any) -> VariantReport:
+        """Return the facts of a variant, with `changes` to them."""
+        made = VariantReport(
+            name=f"Variant {index}",
+            aug_idx=index,
+            sampled_vars={"weather": "rain", "time_of_day": "evening"},
+            video=self.folder / "variant.mp4",
+            compare=self.folder / "compare.mp4",
+            contact_sheet=self.folder / "sheet.jpg",
+            label_counts=LabelCounts.of(
+                {"tracks": {"person": 5, "car": 2}, "detections": {"person": 90, "car": 24}},
+                {"tracks": {"person": 4, "truck": 1}, "detections": {"person": 80, "truck": 3}},
+            ),
+            evaluators=(Evaluator("hallucination_check", passed=True, score=0.81, threshold=0.682),),
+            questions=(Question("Is it raining?"),),
+            metadata={"seed": 42},
+        )
+        return replace(made, **changes)
+
+    def clip(self, *variants: VariantReport, **changes: Any) -> ClipReport:
+        """Return the facts of the clip with these variants."""
+        made = ClipReport(video="junction", input=self.folder / "original.mp4", variants=variants)
+        return replace(made, **changes)
+
+    def data(self, *clips: ClipReport, **changes: Any) -> ReportData:
+        """Return the facts of the run, by default one clip with one variant."""
+        made = ReportData(
+            run_id="run-0123abcd",
+            flow="e2e",
+            engine="local",
+            created=datetime(2025, 11, 3, 9, 30, tzinfo=UTC),
+            clips=clips or (self.clip(self.variant()),),
+            stages=(StageTiming("setup", 1.5), StageTiming("augmentation", 4.5, "8 frames a second")),
+            decisions=(DecisionEntry("FLOW-DEFAULT", "fix", "No flow was named.", "select_flow", 1.76e9),),
+        )
+        return replace(made, **changes)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """Make the clips of a small run: 24 frames, 12 a second, a square that moves to the right."""
+    folder = tmp_path_factory.mktemp("run-0123abcd")
+    for name, ground in (("original", 190), ("variant", 70)):
+        with ClipWriter(folder / f"{name}.mp4", width=160, height=120, rate=Fraction(12)) as clip:
+            for index in range(24):
+                picture = np.full((120, 160, 3), ground, np.uint8)
+                picture[80:100, 6 * index : 6 * index + 20] = (40, 90, 220)
+                clip.write_bgr(picture, index)
+    original, variant = folder / "original.mp4", folder / "variant.mp4"
+    words = {"weather": "rain", "time_of_day": "evening"}
+    render_compare(
+        original,
+        variant,
+        folder / "compare.mp4",
+        left="Original",
+        right="Variant 0",
+        caption=words,
+        height=240,
+    )
+    contact_sheet(original, [("Variant 0", variant)], folder / "sheet.jpg")
+    return SmallRun(folder)

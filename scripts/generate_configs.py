@@ -51,7 +51,8 @@ VOCABULARY = {
     ),
     "lighting": ("bright", "moderate", "dim"),
     "surface_condition": SURFACES,
-    "road_condition": SURFACES,
+    "surface": SURFACES,
+    "road": SURFACES,
 }
 CLUSTER_ENDPOINTS = {
     "vlm": ("http://qwen3-vl.osmo-nims.svc.cluster.local:8000/v1", "Qwen3-VL-30B-A3B-Instruct"),

@@ -92,21 +92,24 @@ writable_cache() {
   printf '%s\n' "$mirror"
 }
 
-# pair KEY VALUE prints KEY=VALUE for the CLIs, which read a value as YAML: quoted wherever 0012, null,
-# a colon or a space would otherwise be taken for something else than text.
+# pair KEY VALUE prints KEY=VALUE for a CLI, nothing for an empty value. The container's CLI reads values as
+# YAML, so 0012, null, a colon or a space go in quotes there; the project's own takes them as they are.
 pair() {
   local value=$2
-  case $value in
-    [Tt]rue | [Ff]alse | TRUE | FALSE | [Nn]ull | NULL | [Yy]es | [Nn]o | YES | NO | [Oo]n | [Oo]ff | ON | OFF) ;;
-    [A-Za-z/]*)
-      if ! printf '%s' "$value" | LC_ALL=C grep -q '[^A-Za-z0-9_./-]'; then
-        printf '%s=%s\n' "$1" "$value"
-        return
-      fi
-      ;;
+  if [ -z "$value" ]; then return; fi
+  if [ -z "${VDA_AUGMENTATION_CLI:-}${VDA_LABELING_CLI:-}" ] && ! is_plain "$value"; then
+    value="\"$(printf '%s' "$value" | sed 's/[\\"]/\\&/g')\""
+  fi
+  printf '%s=%s\n' "$1" "$value"
+}
+
+# Tell whether YAML takes a text as it stands for text.
+is_plain() {
+  case $1 in
+    [Tt]rue | [Ff]alse | TRUE | FALSE | [Nn]ull | NULL | [Yy]es | [Nn]o | YES | NO | [Oo]n | [Oo]ff | ON | OFF) return 1 ;;
+    [A-Za-z/]*) ! printf '%s' "$1" | LC_ALL=C grep -q '[^A-Za-z0-9_./-]' ;;
+    *) return 1 ;;
   esac
-  value=$(printf '%s' "$value" | sed 's/[\\"]/\\&/g')
-  printf '%s="%s"\n' "$1" "$value"
 }
 
 # ---- The CLIs' keys. This is the one place that knows them; they are those of the project's own workers. ----

@@ -35,7 +35,8 @@ VOCABULARY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "lighting": ("bright", "moderate", "dim"),
         "surface_condition": _SURFACES,
-        "road_condition": _SURFACES,
+        "surface": _SURFACES,
+        "road": _SURFACES,
     }
 )
 """Every variable that a variant can have, and every value that can be rendered."""

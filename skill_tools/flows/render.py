@@ -77,7 +77,7 @@ def load_document(path: Path, values: Mapping[str, str]) -> object:
     return _second_pass(_with_files(document, path.parent), values, where="")
 
 
-def resolve_tokens(  # noqa: PLR0913 - one argument for each kind of token
+def resolve_tokens(
     text: str,
     *,
     output: str,
@@ -149,7 +149,7 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _environment() -> SandboxedEnvironment:
-    return SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    return SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def _guard_tokens(text: str) -> tuple[str, Callable[[str], str]]:

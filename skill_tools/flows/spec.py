@@ -10,11 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from skill_tools.errors import InputError
 
@@ -29,6 +37,7 @@ ALL_SCHEMES = OSMO_SCHEMES | {"file"}
 
 _TOP_LEVEL = frozenset({"workflow", "version", "default-values"})
 _MIN_COMPONENTS = {"s3": 1, "gs": 1, "azure": 2, "swift": 3, "tos": 2, "file": 0}
+_BARE_TASK = re.compile(r"^workflow\.groups\.(\d+)\.tasks\.0(?=\.|$)")
 _TOKEN = re.compile(r"\{\{(output|workflow_id|uuid|(?:input|host):[^{}]*)\}\}")
 
 
@@ -220,6 +229,15 @@ class TaskSpec(_Spec):
     )
     checkpoint: tuple[CheckpointSpec, ...] = ()
 
+    @field_validator("credentials", mode="before")
+    @classmethod
+    def _directories_or_variables(cls, raw: object) -> object:
+        for name, value in raw.items() if isinstance(raw, Mapping) else ():
+            if not isinstance(value, str | Mapping):
+                kind = type(value).__name__
+                raise ValueError(f"credential value for {name} must be a str or dict, got {kind}")  # noqa: TRY004 - pydantic reports ValueError
+        return raw
+
     def strings(self) -> Iterator[tuple[str, str]]:
         """Yield (path within the task, text) of everything in which tokens are replaced."""
         for index, text in enumerate(self.command):
@@ -299,8 +317,7 @@ def violations(spec_document: object, *, schemes: frozenset[str] = ALL_SCHEMES) 
     What only the service can know (platforms, credentials that exist, registries, capacity) isn't
     checked. The shape comes first: rules between tasks are looked at once every field is well-formed.
     """
-    spec, found = _shape(spec_document)
-    return found if spec is None else [*found, *_rules(spec, schemes)]
+    return _examined(spec_document, schemes)[1]
 
 
 def parse(spec_document: object, *, schemes: frozenset[str] = ALL_SCHEMES) -> WorkflowSpec:
@@ -309,11 +326,9 @@ def parse(spec_document: object, *, schemes: frozenset[str] = ALL_SCHEMES) -> Wo
     Raises:
         InputError: with every violation, one a line; code `input.workflow_spec`.
     """
-    spec, found = _shape(spec_document)
-    if spec is not None:
-        found = [*found, *_rules(spec, schemes)]
-        if not found:
-            return spec
+    spec, found = _examined(spec_document, schemes)
+    if spec is not None and not found:
+        return spec
     lines = "\n".join(f"  {violation}" for violation in found)
     raise InputError(
         f"OSMO would refuse this workflow:\n{lines}",
@@ -323,7 +338,8 @@ def parse(spec_document: object, *, schemes: frozenset[str] = ALL_SCHEMES) -> Wo
     )
 
 
-def _shape(document: object) -> tuple[WorkflowSpec | None, list[Violation]]:
+def _examined(document: object, schemes: frozenset[str]) -> tuple[WorkflowSpec | None, list[Violation]]:
+    """Return the workflow, if its shape allows one, and all that is wrong with it."""
     if not isinstance(document, Mapping) or not document:
         return None, [Violation("workflow", "Workflow spec not found.")]
     found = [
@@ -337,13 +353,23 @@ def _shape(document: object) -> tuple[WorkflowSpec | None, list[Violation]]:
     problem = _groups_or_tasks(raw)
     if problem is not None:
         return None, [*found, Violation("workflow", problem)]
+    bare = "tasks" in raw
     try:
         spec = WorkflowSpec.model_validate(_normalized(raw))
     except ValidationError as error:
-        bare = "tasks" in raw
-        shape = [Violation(_path(item["loc"], bare=bare), _message(item)) for item in error.errors()]
-        return None, [*found, *dict.fromkeys(shape)]
-    return spec, found
+        paths = (".".join(["workflow", *map(str, item["loc"])]) for item in error.errors())
+        messages = (item["msg"].removeprefix("Value error, ") for item in error.errors())
+        return None, [*found, *_placed(zip(paths, messages, strict=True), bare=bare)]
+    rules = ((violation.path, violation.message) for violation in _rules(spec, schemes))
+    return spec, [*found, *_placed(rules, bare=bare)]
+
+
+def _placed(found: Iterable[tuple[str, str]], *, bare: bool) -> list[Violation]:
+    """Give each finding its path in the file, where a bare task's group doesn't stand."""
+    return [
+        Violation(_BARE_TASK.sub(r"workflow.tasks.\1", path) if bare else path, message)
+        for path, message in dict.fromkeys(found)
+    ]
 
 
 def _groups_or_tasks(raw: Mapping[str, Any]) -> str | None:
@@ -377,17 +403,6 @@ def _with_lead(group: object) -> object:
     if isinstance(tasks, Sequence) and len(tasks) == 1 and isinstance(tasks[0], Mapping):
         return {**group, "tasks": [{**tasks[0], "lead": True}]}
     return group
-
-
-def _path(location: tuple[int | str, ...], *, bare: bool) -> str:
-    parts = ["workflow", *map(str, location)]
-    if bare and parts[1:2] == ["groups"] and parts[3:5] == ["tasks", "0"]:
-        parts = ["workflow", "tasks", parts[2], *parts[5:]]
-    return ".".join(parts)
-
-
-def _message(item: Mapping[str, Any]) -> str:
-    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _rules(spec: WorkflowSpec, schemes: frozenset[str]) -> list[Violation]:

@@ -1,14 +1,14 @@
 """The exceptions of this house, each with what happened, what was expected and what to do.
 
-    VdaError
-    ├── InputError            arguments or a file that the caller can put right        exit 2
-    │   └── ClipError         a clip that is missing, broken or not a video
-    ├── NeedsInput            a person has to give something                           exit 3
-    ├── PolicyDenied          a rule of the policy forbids the call                    exit 4
-    ├── EngineError           the engine, or a task that it ran, failed                exit 5
-    │   ├── EngineUnavailable not installed, not logged in, unreachable
-    │   └── OutcomeUnknown    a write that may or may not have happened: inspect first
-    └── ArtifactError         a file that the run should have made is missing or bad   exit 6
+VdaError
+├── InputError            arguments or a file that the caller can put right        exit 2
+│   └── ClipError         a clip that is missing, broken or not a video
+├── NeedsInput            a person has to give something                           exit 3
+├── PolicyDenied          a rule of the policy forbids the call                    exit 4
+├── EngineError           the engine, or a task that it ran, failed                exit 5
+│   ├── EngineUnavailable not installed, not logged in, unreachable
+│   └── OutcomeUnknown    a write that may or may not have happened: inspect first
+└── ArtifactError         a file that the run should have made is missing or bad   exit 6
 """
 
 from __future__ import annotations

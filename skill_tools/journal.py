@@ -7,6 +7,7 @@ makes sure that of two processes at the same moment one alone sends it.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -78,6 +79,7 @@ class SubmissionRecord:
     workflow_id: str | None
     values: Mapping[str, str]
     pool: str
+    pid: int
     at: float
 
 
@@ -158,23 +160,39 @@ class Journal:
         )
         return ToolResult.model_validate_json(rows[0][0]) if rows else None
 
+    def passed_by_tool(self, run_id: str) -> dict[str, dict[str, JsonValue]]:
+        """Return, by tool, the data of its newest green result in a run."""
+        rows = self._read(
+            "SELECT tool, json_extract(result, '$.data'), MAX(id) FROM calls "
+            "WHERE run_id = ? AND ok = 1 GROUP BY tool",
+            run_id,
+        )
+        return {tool: json.loads(data) for tool, data, _ in rows}
+
     def decisions(self, run_id: str) -> list[Decision]:
         """Return every decision of a run, in order."""
         return [decision for call in self.calls(run_id) for decision in call.result.decisions]
 
     def claim(self, run_id: str, batch: str, values: Mapping[str, str], pool: str) -> bool:
-        """Claim the right to send one workflow of a run; False when it was claimed before."""
-        detail = _json({"values": dict(values), "pool": pool})
+        """Claim the right to send one workflow of a run; False when somebody else has it."""
         with self._writing() as db:
             done = db.execute(
                 "INSERT OR IGNORE INTO submissions VALUES (?, ?, 'claimed', NULL, ?, ?)",
-                (run_id, batch, detail, time.time()),
+                (run_id, batch, _claim(values, pool), time.time()),
             )
             return done.rowcount == 1
 
-    def settle(
-        self, run_id: str, batch: str, state: SubmissionState, workflow_id: str | None = None
-    ) -> None:
+    def reclaim(self, run_id: str, record: SubmissionRecord) -> bool:
+        """Take over a claim whose process is gone; False when somebody was quicker."""
+        with self._writing() as db:
+            done = db.execute(
+                "UPDATE submissions SET state = 'claimed', detail = ?, at = ? "
+                "WHERE run_id = ? AND batch = ? AND at = ? AND state <> 'sent'",
+                (_claim(record.values, record.pool), time.time(), run_id, record.batch, record.at),
+            )
+            return done.rowcount == 1
+
+    def settle(self, run_id: str, batch: str, state: SubmissionState, workflow_id: str | None = None) -> None:
         """Write what became of a claimed submission."""
         with self._writing() as db:
             db.execute(
@@ -214,9 +232,7 @@ class Journal:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
             # FULL: a commit has reached the disk when it returns, so a power cut loses no decision.
             connection.execute("PRAGMA synchronous = FULL")
@@ -224,6 +240,10 @@ class Journal:
                 cursor.executescript(SCHEMA)
             self._connection = connection
         return self._connection
+
+
+def _claim(values: Mapping[str, str], pool: str) -> str:
+    return _json({"values": dict(values), "pool": pool, "pid": os.getpid()})
 
 
 def _json(value: Mapping[str, JsonValue] | Mapping[str, object]) -> str:

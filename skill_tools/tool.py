@@ -98,7 +98,10 @@ OutputT = TypeVar("OutputT", bound=Closed)
 
 @dataclass(frozen=True)
 class Outcome(Generic[OutputT]):
-    """What a tool's steps hand back; `Tool.call` makes the `ToolResult` of it."""
+    """What a tool's steps hand back; `Tool.call` makes the `ToolResult` of it.
+
+    A `problem` beside `data` means that the tool did its work and what it found is a failure.
+    """
 
     data: OutputT
     run_id: str | None = None
@@ -106,6 +109,7 @@ class Outcome(Generic[OutputT]):
     messages: Sequence[Message] = ()
     next: Sequence[NextStep] = ()
     decisions: Sequence[Decision] = ()
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -182,10 +186,11 @@ class Tool(Generic[InputT, OutputT, RoadT]):
         if refusal is not None:
             return self._refused(refusal, decisions, outcome.run_id)
         return ToolResult(
-            ok=True,
+            ok=outcome.problem is None,
             tool=self.name,
             run_id=outcome.run_id,
-            status=outcome.status,
+            status="failed" if outcome.problem else outcome.status,
+            problem=outcome.problem,
             data=outcome.data.model_dump(mode="json"),
             decisions=decisions,
             messages=list(outcome.messages),

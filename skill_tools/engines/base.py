@@ -174,6 +174,9 @@ class Engine(Protocol):
     def cancel(self, workflow_id: str) -> None:
         """Ask for the end of a workflow; fine if it has ended already."""
 
+    def resume(self, workflow_id: str) -> bool:
+        """Go on with a workflow whose own runner died; False where there was nothing to do."""
+
     def list(self, url: str) -> tuple[StoredObject, ...]:
         """List all objects below a URL, recursively; empty when there are none."""
 

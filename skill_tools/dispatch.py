@@ -1,0 +1,348 @@
+"""run_script: one documented command line in, one ToolResult out; no shell, and nothing else is known.
+
+A line is read, never run: it is split into words, its program and options are looked up, and what they
+mean is a call of a tool, which takes the road of every call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import JsonValue
+
+from skill_tools.errors import InputError, PolicyDenied, VdaError
+from skill_tools.journal import Journal
+from skill_tools.registry import call, failed
+from skill_tools.settings import Settings
+from skill_tools.tool import ToolResult
+
+MAX_LINE = 32_768
+SHELL_SIGNS = frozenset("();<>|&")
+PLACES_EXPECTED = "paths inside the workspace or the skill, without '..'"
+
+Arguments = dict[str, JsonValue]
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process, and knows no abbreviations."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog=prog, add_help=False, allow_abbrev=False, exit_on_error=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print."""
+        raise InputError(
+            f"{self.prog}: {message}",
+            expected=" ".join(self.format_usage().split()).removeprefix("usage: "),
+            remedy="correct the command line",
+            code="input.command_line",
+        )
+
+
+def run_script(command: str | Sequence[str], *, settings: Settings | None = None) -> ToolResult:
+    """Do what a documented command line asks for, through the same tools as every other call.
+
+    Args:
+        command: The line, or its words where they are split already.
+        settings: Where to work; read from the process otherwise.
+
+    Returns:
+        The tool's result. A line that is not on the list is refused with the reason.
+    """
+    try:
+        where = settings or Settings.read()
+        words = _words(command)
+        tool, arguments = _meaning(words, where)
+    except VdaError as error:
+        refused = failed("run_script", error)
+        return refused.model_copy(update={"status": "denied"}) if isinstance(error, PolicyDenied) else refused
+    return call(tool, arguments, settings=where)
+
+
+def _words(command: str | Sequence[str]) -> list[str]:
+    text = command if isinstance(command, str) else " ".join(command)
+    if len(text) > MAX_LINE:
+        raise _refused(f"the line is longer than {MAX_LINE} characters")
+    if not text.isascii() and unicodedata.normalize("NFKC", text).isascii():
+        raise _refused("it holds characters that only look like ASCII")
+    if any(unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"} for char in text):
+        raise _refused("it holds line ends, NUL or other control characters")
+    if not isinstance(command, str):
+        return list(command)
+    return _split(command)
+
+
+def _split(line: str) -> list[str]:
+    """Split a line into words as a shell would, and refuse what only a shell could do."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError as error:
+        raise InputError(
+            f"The line can't be read: {error}",
+            expected="words with their quotes closed",
+            remedy="close the quote",
+            code="input.command_line",
+        ) from error
+    signs = [word for word in words if word and set(word) <= SHELL_SIGNS]
+    if signs:
+        raise _refused(f"{signs[0]!r} is for a shell, and there is none")
+    if "`" in line or "$" in line:
+        raise _refused("'$' and backticks are for a shell, and there is none")
+    return words
+
+
+def _refused(why: str) -> PolicyDenied:
+    return PolicyDenied(
+        f"This command line is not run: {why}",
+        expected="one of the documented command lines: " + "; ".join(sorted(SCRIPTS)),
+        remedy="`vda script --help` lists them; the tools can be called directly too",
+        code="denied.run_script",
+        retry="never",
+    )
+
+
+def _meaning(words: list[str], settings: Settings) -> tuple[str, Arguments]:
+    """Return the tool and the arguments that a line stands for."""
+    if not words:
+        raise _refused("it is empty")
+    if words[0] == "osmo":
+        return _osmo(words[1:], settings)
+    if words[0] not in {"bash", "python3", "python", "sh"}:
+        raise _refused(f"{words[0]!r} is not among the programs that are known: bash, python3, osmo")
+    if len(words) == 1:
+        raise _refused("it names no script")
+    name = _script_name(words[1], settings)
+    script = SCRIPTS.get(name)
+    program = "python3" if name.endswith(".py") else "bash"
+    if script is None or words[0] not in {program, program.removesuffix("3")}:
+        raise _refused(f"{words[0]} {words[1]} is not on the list")
+    _check_places(words[2:], settings)
+    return script(words[2:])
+
+
+def _script_name(word: str, settings: Settings) -> str:
+    path = Path(word)
+    inside = path if path.is_absolute() else settings.skill_dir / path
+    if ".." in path.parts or inside.parent != settings.skill_dir / "scripts":
+        raise _refused(f"{word} is none of the skill's scripts")
+    return path.name
+
+
+def _check_places(words: Sequence[str], settings: Settings) -> None:
+    """Refuse paths that leave workspace, skill and data roots."""
+    roots = (settings.workspace, settings.skill_dir, *settings.data_roots)
+    for word in words:
+        value = word.partition("=")[2] if word.startswith("--") and "=" in word else word
+        if ".." in Path(value).parts:
+            raise _refused(f"{value} climbs out of its folder with '..'")
+        if value.startswith("/") and not any(Path(value).is_relative_to(root) for root in roots):
+            raise _refused(f"{value} lies outside the workspace, the skill and the data roots")
+
+
+def _given(parsed: argparse.Namespace, **names: str) -> Arguments:
+    """Return the parsed options as a tool's arguments, without those that were not given."""
+    values = {names.get(key, key): value for key, value in vars(parsed).items()}
+    return {key: value for key, value in values.items() if value not in (None, False, [])}
+
+
+def _parsed(parser: _Parser, words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser.parse_args(words)
+    except argparse.ArgumentError as error:
+        parser.error(str(error))
+
+
+def _preflight(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("bash scripts/preflight_credentials.sh")
+    parser.add_argument("--workflow", metavar="FILE")
+    parser.add_argument("--no-probe", action="store_true")
+    parser.add_argument("--refresh", "--overwrite", action="store_true", dest="refresh")
+    parser.add_argument("--run-id", metavar="R")
+    return "preflight", _given(_parsed(parser, words))
+
+
+def _guard(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("python3 scripts/pre_submit_guard.py")
+    parser.add_argument("--workflow", metavar="FILE", required=True)
+    parser.add_argument("--set-string", metavar="k=v", nargs="+", dest="values")
+    parser.add_argument("--run-id", metavar="R")
+    parsed = _given(_parsed(parser, words))
+    if pairs := parsed.get("values"):
+        parsed["values"] = dict(_pairs(pairs))
+    return "check_submission", parsed
+
+
+def _pairs(words: object) -> Mapping[str, JsonValue]:
+    pairs: dict[str, JsonValue] = {}
+    for word in words if isinstance(words, list) else []:
+        key, sign, value = str(word).partition("=")
+        if not sign or not key:
+            raise InputError(
+                f"{word!r} is no pair",
+                expected="name=value",
+                remedy="write each value as name=value",
+                code="input.pair",
+            )
+        pairs[key] = value
+    return pairs
+
+
+def _demo(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("bash scripts/prepare_demo_assets.sh")
+    parser.add_argument("directory", nargs="?", metavar="DIR")
+    parser.add_argument("--run-id", metavar="R")
+    return "prepare_demo", _given(_parsed(parser, words))
+
+
+def _stage(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("bash scripts/stage_run_artifacts.sh")
+    for option in ("--storage-url", "--dataset", "--run-id", "--video"):
+        parser.add_argument(option, required=True)
+    parser.add_argument("--run-local-dir", metavar="P")
+    parser.add_argument("--input-local-video", metavar="F")
+    return "stage_artifacts", _given(_parsed(parser, words))
+
+
+def _render(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("bash scripts/render_side_by_side.sh")
+    for option in ("--run-local-dir", "--dataset", "--video"):
+        parser.add_argument(option, required=True)
+    parser.add_argument("--aug-index", type=int, default=0)
+    return "render_compare", vars(_parsed(parser, words))
+
+
+SCRIPTS: Mapping[str, Callable[[Sequence[str]], tuple[str, Arguments]]] = {
+    "preflight_credentials.sh": _preflight,
+    "pre_submit_guard.py": _guard,
+    "prepare_demo_assets.sh": _demo,
+    "stage_run_artifacts.sh": _stage,
+    "render_side_by_side.sh": _render,
+}
+
+
+def _osmo(words: list[str], settings: Settings) -> tuple[str, Arguments]:
+    """Return the guarded tool behind an `osmo` command line."""
+    verb = " ".join(words[:2])
+    known = OSMO_VERBS.get(verb)
+    if known is None:
+        raise _refused(f"`osmo {verb}` is not among the verbs that are known: {', '.join(OSMO_VERBS)}")
+    return known(words[2:], settings)
+
+
+def _osmo_submit(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+    parser = _Parser("osmo workflow submit")
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--pool", "-p")
+    parser.add_argument("--set-string", nargs="+", action="append", default=[], metavar="k=v")
+    parser.add_argument("--dry-run", action="store_true")
+    parsed = _parsed(parser, words)
+    if len(parsed.set_string) != 1:
+        raise PolicyDenied(
+            "A submit has one --set-string with all pairs behind it",
+            expected="osmo workflow submit FILE --pool P --set-string k=v k=v …",
+            remedy="call submit with the run's run_id; it builds the one right command",
+            code="denied.SUBMIT-SHAPE",
+        )
+    values = dict(_pairs(parsed.set_string[0]))
+    return "submit", {
+        "run_id": values.get("run_id", ""),
+        "values": values,
+        "dry_run": parsed.dry_run,
+        **({"pool": parsed.pool} if parsed.pool else {}),
+    }
+
+
+def _run_of(workflow_id: str, settings: Settings) -> str:
+    journal = Journal(settings.journal_file)
+    try:
+        for run in journal.runs(limit=1_000):
+            if any(one.workflow_id == workflow_id for one in journal.submissions(run.run_id)):
+                return run.run_id
+    finally:
+        journal.close()
+    raise InputError(
+        f"{workflow_id} belongs to no run of this workspace",
+        expected="a workflow that was submitted here",
+        remedy="`vda runs` lists the runs; poll takes a run_id",
+        code="input.unknown_workflow",
+    )
+
+
+def _osmo_query(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+    parser = _Parser("osmo workflow query")
+    parser.add_argument("workflow_id")
+    _format_option(parser)
+    return "poll", {"run_id": _run_of(_parsed(parser, words).workflow_id, settings)}
+
+
+def _osmo_logs(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+    parser = _Parser("osmo workflow logs")
+    parser.add_argument("workflow_id")
+    parser.add_argument("--task", "-t")
+    parser.add_argument("-n", type=int, dest="tail")
+    parsed = _given(_parsed(parser, words))
+    return "logs", {**parsed, "run_id": _run_of(str(parsed.pop("workflow_id")), settings)}
+
+
+def _osmo_cancel(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+    parser = _Parser("osmo workflow cancel")
+    parser.add_argument("workflow_id")
+    return "cancel", {"run_id": _run_of(_parsed(parser, words).workflow_id, settings)}
+
+
+def _osmo_list(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+    parser = _Parser("osmo data list")
+    parser.add_argument("url")
+    parser.add_argument("--no-pager", action="store_true")
+    parser.add_argument("-r", action="store_true")
+    return "inspect_engine", {"what": "storage", "url": _parsed(parser, words).url}
+
+
+def _inspect(verb: str, what: str) -> Callable[[Sequence[str], Settings], tuple[str, Arguments]]:
+    def meaning(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+        parser = _Parser(f"osmo {verb}")
+        _format_option(parser)
+        if verb == "config show":
+            parser.add_argument("kind", choices=["POD_TEMPLATE"])
+        _parsed(parser, words)
+        return "inspect_engine", {"what": what}
+
+    return meaning
+
+
+def _format_option(parser: _Parser) -> None:
+    parser.add_argument("--format-type", "-t", choices=["json", "text"])
+
+
+def _instead(tool: str, why: str) -> Callable[[Sequence[str], Settings], tuple[str, Arguments]]:
+    def meaning(_words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+        raise PolicyDenied(
+            why,
+            expected=f"the tool {tool}, which verifies what it moves",
+            remedy=f'call {tool} with {{"run_id": "run-…"}}',
+            code="denied.run_script",
+        )
+
+    return meaning
+
+
+OSMO_VERBS: Mapping[str, Callable[[Sequence[str], Settings], tuple[str, Arguments]]] = {
+    "workflow submit": _osmo_submit,
+    "workflow query": _osmo_query,
+    "workflow logs": _osmo_logs,
+    "workflow cancel": _osmo_cancel,
+    "data list": _osmo_list,
+    "data download": _instead("stage_artifacts", "A run's files are brought here by stage_artifacts"),
+    "data upload": _instead("prepare_dataset", "Clips are put into the storage by prepare_dataset"),
+    "pool list": _inspect("pool list", "pools"),
+    "credential list": _inspect("credential list", "credentials"),
+    "config show": _inspect("config show", "pod_templates"),
+}

@@ -1,0 +1,65 @@
+"""Which flow a request means: never asked about, unless the request contradicts itself."""
+
+from __future__ import annotations
+
+from skill_tools.flows import intent
+from skill_tools.flows.catalog import DEFAULT_FLOW, canonical_name
+from skill_tools.policy.rule import Facts, Finding, Rule
+
+
+def _default(facts: Facts) -> Finding | None:
+    if facts.text("flow"):
+        return None
+    choice = intent.choose(facts.text("request"))
+    if choice.flow is not None or choice.contradiction or choice.out_of_scope:
+        return None
+    return Finding(
+        f"no flow was named, so it is {DEFAULT_FLOW}", {"flow": DEFAULT_FLOW}, fixed={"flow": DEFAULT_FLOW}
+    )
+
+
+def _intent(facts: Facts) -> Finding | None:
+    choice = intent.choose(facts.text("request"))
+    if facts.text("flow") or not choice.contradiction:
+        return None
+    return Finding(
+        choice.question,
+        {"matched": list(choice.matched)},
+        facts.again("the variants are wanted", flow=DEFAULT_FLOW),
+    )
+
+
+def _alias(facts: Facts) -> Finding | None:
+    flow = facts.text("flow")
+    canonical = canonical_name(flow)
+    if not flow or canonical in {None, flow}:
+        return None
+    return Finding(f"{flow} is another name of {canonical}", {"flow": flow}, fixed={"flow": canonical})
+
+
+def _scope(facts: Facts) -> Finding | None:
+    choice = intent.choose(facts.text("request"))
+    if facts.text("flow") or not choice.out_of_scope:
+        return None
+    return Finding(
+        "the request is only about tuning inside a container, which this skill does not do",
+        {"matched": list(choice.matched)},
+    )
+
+
+RULES = (
+    Rule(
+        "FLOW-DEFAULT",
+        "fix",
+        "Without a named flow, `augmentation_and_al` is used; nobody is asked.",
+        _default,
+    ),
+    Rule(
+        "FLOW-INTENT",
+        "ask",
+        "The request's words pick the flow; words that contradict each other are asked about once.",
+        _intent,
+    ),
+    Rule("FLOW-ALIAS", "fix", "`augmentation_and_pl` is still accepted.", _alias),
+    Rule("FLOW-SCOPE", "deny", "Questions only about tuning inside a container are out of scope.", _scope),
+)

@@ -1,0 +1,80 @@
+"""What leaves the house: files in the workspace, media lines that play, never a secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from skill_tools.policy.rule import Facts, FileFact, Finding, Rule
+
+MEDIA_PREFIX = "MEDIA:"
+
+
+def _workspace(facts: Facts) -> Finding | None:
+    given = facts.text("run_local_dir")
+    if not given:
+        return None
+    place = Path(given).expanduser()
+    place = (facts.workspace / place).resolve()
+    if place.is_relative_to(facts.workspace):
+        return None
+    return Finding(
+        f"{given} lies outside the workspace {facts.workspace}",
+        {"run_local_dir": given, "workspace": str(facts.workspace)},
+        facts.again("into the run's own folder of the workspace", run_local_dir=None),
+    )
+
+
+def media_path(body: str) -> str | None:
+    """Return the path in a media line, or None where the line is malformed."""
+    if not body.startswith(MEDIA_PREFIX) or len(body.splitlines()) != 1:
+        return None
+    path = body.removeprefix(MEDIA_PREFIX)
+    return path if path.startswith("/") and path == path.strip() else None
+
+
+def _media(facts: Facts) -> Finding | None:
+    if facts.after is None:
+        return None
+    for message in facts.after.messages:
+        if message.kind == "text" and any(
+            line.startswith(MEDIA_PREFIX) for line in message.body.splitlines()
+        ):
+            return Finding("a media line stands among other text", {"body": message.body[:200]})
+        if message.kind == "media" and (wrong := _wrong_media(message.body, facts)):
+            return Finding(wrong, {"body": message.body[:200]})
+    return None
+
+
+def _wrong_media(body: str, facts: Facts) -> str:
+    path = media_path(body)
+    if path is None:
+        return "a media bubble is exactly one line MEDIA:/absolute/path"
+    known = facts.after.files.get(path) if facts.after else None
+    file = known or FileFact(exists=False, plays=False)
+    if not file.exists:
+        return f"{path} does not exist"
+    return "" if file.plays else f"{path} does not play"
+
+
+def _silent(facts: Facts) -> Finding | None:
+    said = json.dumps(dict(facts.arguments), default=str, ensure_ascii=False)
+    where = [name for name, value in facts.arguments.items() if _holds_secret(value, facts.secrets)]
+    if not where and not any(secret in said for secret in facts.secrets):
+        return None
+    return Finding(
+        f"a secret stands in {', '.join(where) or 'the arguments'}; keys are read from the environment",
+        {"arguments": where},
+    )
+
+
+def _holds_secret(value: object, secrets: frozenset[str]) -> bool:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return any(secret in text for secret in secrets)
+
+
+RULES = (
+    Rule("STAGE-WORKSPACE", "deny", "Nothing is staged or shown from outside the workspace.", _workspace),
+    Rule("MEDIA-FORM", "deny", "A media bubble is one line with a file that exists and plays.", _media),
+    Rule("SECRET-SILENT", "deny", "No secret stands in arguments, output, log or journal.", _silent),
+)

@@ -1,0 +1,279 @@
+"""The guard: build the values of a submit, render the workflow with them, and look at all that matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from skill_tools.engines.base import Engine, SubmitRequest
+from skill_tools.errors import InputError
+from skill_tools.flows import render
+from skill_tools.flows.catalog import FLOWS, Flow, flow_named
+from skill_tools.flows.configs import plan_batches
+from skill_tools.flows.spec import WorkflowSpec
+from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES, ValuesOf
+from skill_tools.journal import RunRecord
+from skill_tools.storage.url import Layout, is_stem
+from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Problem, Tool
+from skill_tools.tools.context import Context
+from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Values
+
+LABELING_FILES = ("auto_labeling_config.yaml", "event_analysis.md", "question_bank.json")
+AUGMENTATION_FILES = (
+    "augmentation.yaml",
+    "prompt_polishing_system_prompt.md",
+    "template_generation_system_prompt.md",
+)
+
+
+class CheckSubmissionInput(Closed):
+    """A run, or a workflow file with the values that would be submitted with it."""
+
+    run_id: RunId | None = None
+    workflow: PathText | None = Field(None, description="A workflow file of the skill.")
+    values: Values = Field(default_factory=dict)
+
+
+class GuardCheck(Closed):
+    """One thing that the guard looked at."""
+
+    name: Name
+    ok: bool
+    detail: Line = ""
+
+
+class PlannedBatch(Closed):
+    """One workflow of the run."""
+
+    batch: Name
+    videos: list[Stem]
+    tasks: list[Name]
+    values: Values
+
+
+class CheckSubmissionOutput(Closed):
+    """What the guard saw. `complete` says that a submit of these values may follow."""
+
+    complete: bool
+    workflow: PathText
+    pool: Name | None
+    cache_full: bool | None
+    checks: list[GuardCheck]
+    batches: Annotated[list[PlannedBatch], Field(max_length=1_000)]
+
+
+def check_submission(given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
+    """Check a run's values, given values, or the bare file, whichever there is."""
+    flow = _flow(given.workflow)
+    run = None if given.values and not given.run_id else context.open_run(given.run_id, flow and flow.name)
+    if run is not None:
+        return _guard_run(run, given, context)
+    if flow is None:
+        raise InputError(
+            "There is no run and no workflow to check",
+            expected="run_id, or workflow with or without values",
+            remedy="begin a run with select_flow, or name a workflow file",
+            code="input.nothing_to_check",
+        )
+    return _guard_file(flow, given, context)
+
+
+def _flow(workflow: str | None) -> Flow | None:
+    return flow_named(Path(workflow).name.removesuffix(".yaml")) if workflow else None
+
+
+def _guard_run(
+    run: RunRecord, given: CheckSubmissionInput, context: Context
+) -> Outcome[CheckSubmissionOutput]:
+    engine, flow = context.engine(run), FLOWS[run.flow]
+    if given.workflow and _flow(given.workflow) != flow:
+        raise InputError(
+            f"{run.run_id} is a run of {flow.name}, not of {Path(given.workflow).stem}",
+            expected=run.workflow_file,
+            remedy="begin another run with select_flow",
+            code="input.other_flow",
+        )
+    preflight = context.passed(run.run_id, "preflight")
+    dataset = context.passed(run.run_id, "prepare_dataset")
+    layout = Layout(dataset["storage_url"], dataset["dataset"], run.run_id)
+    values = ValuesOf(
+        layout=layout,
+        gpu_platform=preflight["platform"],
+        skills_dir=context.settings.skill_dir,
+        cookbook=run.cookbook,
+        n_augmentations=run.n_augmentations,
+        variables=run.variables,
+        # One worker a group here: more would only share the same few cores.
+        workers=1 if run.engine == "local" else None,
+        vlm_url=run.vlm_url,
+        llm_url=run.llm_url,
+        credentials=frozenset(preflight["credentials"]),
+    )
+    videos = [clip["video"] for clip in dataset["clips"]]
+    file = context.settings.workflows_dir / flow.file
+    planned, checks = [], []
+    for batch in plan_batches(videos, run.n_augmentations, flow, workers=values.workers):
+        batch_values = values.for_batch(batch.index, batch.videos)
+        tasks, found = _checked_workflow(file, batch_values, flow)
+        found += _engine_checks(engine, file, batch_values, preflight["pool"])
+        checks += [check for check in found if not check.ok or batch.index == 0]
+        planned.append(
+            PlannedBatch(batch=str(batch.index), videos=list(batch.videos), tasks=tasks, values=batch_values)
+        )
+    checks.append(_dataset_check(engine, layout, videos))
+    cache_full = all(engine.list(url) for url in (layout.cosmos_cache_url, layout.labeling_cache_url))
+    return _verdict(run, file, preflight["pool"], checks, planned, cache_full=cache_full)
+
+
+def _checked_workflow(file: Path, values: dict[str, str], flow: Flow) -> tuple[list[str], list[GuardCheck]]:
+    """Render a workflow with its values; return its tasks and what was looked at in it."""
+    try:
+        spec = render.load_workflow(file, values)
+    except InputError as error:
+        return [], [GuardCheck(name="workflow", ok=False, detail=error.message[:2_000])]
+    tasks = [task for group in spec.groups for task in group.tasks]
+    names = [task.name for task in tasks]
+    off_platform = sorted(
+        name
+        for name, resource in spec.resources.items()
+        if resource.platform not in {None, values["gpu_platform"]}
+    )
+    bad_stems = [video for video in values["video"].split(",") if not is_stem(video)]
+    return names, [
+        GuardCheck(name="workflow", ok=True, detail=f"{file.name}: {len(names)} tasks"),
+        GuardCheck(name="setup task", ok="setup" in names),
+        _files_check(spec, flow),
+        GuardCheck(name="VIDEO_NAME", ok=not bad_stems, detail=", ".join(bad_stems)),
+        GuardCheck(name="platform of every task", ok=not off_platform, detail=", ".join(off_platform)),
+        GuardCheck(
+            name="cache URLs",
+            ok=all(values.get(key) for key in ("cosmos_model_cache_url", "auto_labeling_model_cache_url")),
+        ),
+    ]
+
+
+def _files_check(spec: WorkflowSpec, flow: Flow) -> GuardCheck:
+    """Look whether setup brings the cookbook's files that the flow's tasks read."""
+    wanted = LABELING_FILES + (AUGMENTATION_FILES if flow.has_augmentation else ())
+    setup = [task for group in spec.groups for task in group.tasks if task.name == "setup"]
+    brought = {Path(file.path).name for task in setup for file in task.files}
+    missing = [name for name in wanted if name not in brought]
+    return GuardCheck(name="cookbook files in setup", ok=not missing, detail=", ".join(missing))
+
+
+def _engine_checks(engine: Engine, file: Path, values: dict[str, str], pool: str) -> list[GuardCheck]:
+    objections = engine.validate(SubmitRequest(file, values, pool))
+    return [GuardCheck(name=f"{engine.name} engine", ok=not objections, detail="; ".join(objections)[:2_000])]
+
+
+def _dataset_check(engine: Engine, layout: Layout, videos: list[str]) -> GuardCheck:
+    listed = {found.path for found in engine.list(layout.dataset_url)}
+    missing = [video for video in videos if f"{video}.mp4" not in listed]
+    detail = f"{len(videos)} clip(s) at {layout.dataset_url}" if not missing else f"missing: {missing[:5]}"
+    return GuardCheck(name="data set", ok=not missing, detail=detail)
+
+
+def _verdict(
+    run: RunRecord,
+    file: Path,
+    pool: str,
+    checks: list[GuardCheck],
+    planned: list[PlannedBatch],
+    *,
+    cache_full: bool,
+) -> Outcome[CheckSubmissionOutput]:
+    red = [check for check in checks if not check.ok]
+    data = CheckSubmissionOutput(
+        complete=not red and cache_full,
+        workflow=str(file),
+        pool=pool,
+        cache_full=cache_full,
+        checks=checks,
+        batches=planned,
+    )
+    if red:
+        return Outcome(data, run.run_id, problem=_red(red))
+    tasks = sum(len(batch.tasks) for batch in planned)
+    text = f"Guard: green. {len(planned)} workflow(s) with {tasks} tasks would be submitted to {pool}."
+    arguments = {"run_id": run.run_id}
+    if not cache_full:
+        decision = Decision(
+            rule="CACHE-AUTO",
+            outcome="fix",
+            tool="check_submission",
+            reason="a model cache is empty, so the cache workflow runs first and the guard follows again",
+            facts={"cache_full": False},
+        )
+        step = NextStep(tool="ensure_cache", arguments=arguments, why="fills the model caches")
+        return Outcome(
+            data,
+            run.run_id,
+            messages=[Message(body="Guard: green but for the model caches, which are filled first.")],
+            next=[step],
+            decisions=[decision],
+        )
+    step = NextStep(tool="submit", arguments=arguments, why="submits what was checked")
+    return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
+
+
+def _red(red: list[GuardCheck]) -> Problem:
+    return Problem(
+        code="input.guard",
+        message="; ".join(f"{check.name}: {check.detail or 'not as it should be'}" for check in red),
+        expected="every check of the guard green",
+        remedy="mend what is named and call check_submission again",
+        retry="after_fix",
+    )
+
+
+def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
+    """Check a workflow file with given values, or the raw template where values are missing."""
+    file = context.settings.workflows_dir / flow.file
+    known = {*REQUIRED_VALUES, *OPTIONAL_VALUES}
+    unknown = sorted(given.values.keys() - known)
+    if unknown:
+        raise InputError(
+            f"{unknown[0]!r} is no submit value",
+            expected=", ".join((*REQUIRED_VALUES, *OPTIONAL_VALUES)),
+            remedy="leave it out or correct its name",
+            code="input.unknown_value",
+        )
+    missing = [key for key in REQUIRED_VALUES if not given.values.get(key)]
+    values = {key: given.values.get(key) or _stand_in(key, context) for key in REQUIRED_VALUES}
+    values |= given.values
+    tasks, checks = _checked_workflow(file, values, flow)
+    data = CheckSubmissionOutput(
+        complete=False,
+        workflow=str(file),
+        pool=None,
+        cache_full=None,
+        checks=checks,
+        batches=[PlannedBatch(batch="0", videos=[], tasks=tasks, values=given.values)],
+    )
+    red = [check for check in checks if not check.ok]
+    text = f"{flow.file}: {len(tasks)} tasks, structure {'green' if not red else 'red'}."
+    if missing:
+        text += f" Not given, so not checked: {', '.join(missing)}."
+    return Outcome(data, None, messages=[Message(body=text)], problem=_red(red) if red else None)
+
+
+def _stand_in(key: str, context: Context) -> str:
+    """Return a value with which the bare template can be rendered; it is never submitted."""
+    if key == "skills_dir":
+        return str(context.settings.skill_dir)
+    if key.endswith("_url"):
+        return f"s3://not-given/{key}"
+    return {"run_id": "run-00000000"}.get(key, "not-given")
+
+
+CHECK_SUBMISSION = Tool(
+    name="check_submission",
+    summary="The guard: render the workflow with the values of the submit and check all of it.",
+    input_model=CheckSubmissionInput,
+    output_model=CheckSubmissionOutput,
+    effects=Effects(read_only=True),
+    steps=check_submission,
+    guards=("SECRET-SILENT", "INPUT-STEM", "INPUT-KEEP"),
+)

@@ -1,0 +1,161 @@
+"""What every tool is handed: settings, journal, engines, and the policy on its road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import JsonValue
+
+from skill_tools.access.secrets import known_secrets, mask
+from skill_tools.engines.base import Engine
+from skill_tools.errors import InputError
+from skill_tools.journal import Journal, RunRecord
+from skill_tools.media.playable import plays
+from skill_tools.policy.engine import judge
+from skill_tools.policy.output import media_path
+from skill_tools.policy.rule import Aftermath, Facts, FileFact
+from skill_tools.settings import Settings
+from skill_tools.tool import AnyTool, Closed, Decision, Message, Outcome, Ruling, ToolResult
+
+
+@dataclass(frozen=True)
+class Note:
+    """A word on how far something long is. `rate` is in units a second, `left_s` in seconds."""
+
+    phase: str
+    done: float = 0
+    total: float | None = None
+    unit: str = ""
+    rate: float | None = None
+    left_s: float | None = None
+    text: str = ""
+
+
+class Engines(Protocol):
+    """Gives the engine of a name, and says which one `auto` means here."""
+
+    def named(self, name: str) -> Engine:
+        """Return an engine by its name."""
+
+    def choose(self, wanted: str) -> tuple[str, str]:
+        """Return the name of the engine to use, and why."""
+
+
+def _silent(_note: Note) -> None:
+    """Take a note and say nothing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The road of every call in one workspace."""
+
+    settings: Settings
+    journal: Journal
+    engines: Engines
+    on_note: Callable[[Note], None] = field(default=_silent)
+
+    def engine(self, run: RunRecord) -> Engine:
+        """Return the engine that a run runs on."""
+        return self.engines.named(run.engine)
+
+    def passed(self, run_id: str, tool: str) -> dict[str, Any]:
+        """Return the data of a tool's newest green result in a run.
+
+        Raises:
+            InputError: the tool has not been called with success in this run.
+        """
+        result = self.journal.passed(run_id, tool)
+        if result is None:
+            raise InputError(
+                f"{run_id} has not passed {tool} yet",
+                expected=f"a green {tool} before this call",
+                remedy=f'call {tool} with {{"run_id": "{run_id}"}}',
+                code="input.order",
+            )
+        return result.data
+
+    def open_run(self, run_id: str | None, flow: str | None = None) -> RunRecord | None:
+        """Return the run of an id, or, without one, the one run here that is not complete.
+
+        Raises:
+            InputError: no such run, or several are open and none was named.
+        """
+        if run_id:
+            return self.journal.run(run_id)
+        is_open = [
+            run
+            for run in self.journal.runs()
+            if (flow is None or run.flow == flow) and self.journal.passed(run.run_id, "report") is None
+        ]
+        if len(is_open) > 1:
+            raise InputError(
+                f"{len(is_open)} runs are open here",
+                expected=f"run_id, one of {', '.join(run.run_id for run in is_open[:5])}",
+                remedy="name the run that is meant",
+                code="input.which_run",
+            )
+        return is_open[0] if is_open else None
+
+    def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
+        """Ask the tool's guards about a call."""
+        found = judge(tool.guards, self._facts(tool, arguments))
+        changed = found.arguments != arguments.model_dump(mode="json")
+        fixed = tool.input_model.model_validate(found.arguments) if changed else arguments
+        return Ruling(fixed, found.decisions)
+
+    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
+        """Ask the tool's guards about what came of it."""
+        if not tool.outcome_guards:
+            return ()
+        aftermath = Aftermath(
+            outcome.data.model_dump(mode="json"), tuple(outcome.messages), _file_facts(outcome.messages)
+        )
+        return judge(tool.outcome_guards, self._facts(tool, arguments, aftermath)).decisions
+
+    def masked(self, result: ToolResult) -> ToolResult:
+        """Replace every known secret in a result."""
+        secrets = known_secrets(self.settings.environ)
+        text = result.model_dump_json()
+        clean = mask(text, secrets)
+        return result if clean == text else ToolResult.model_validate_json(clean)
+
+    def record(self, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
+        """Write a call that belongs to a run into the journal."""
+        run_id = result.run_id if result.run_id and self.journal.find(result.run_id) else None
+        if run_id is None and not self.journal.path.exists():
+            return
+        secrets = known_secrets(self.settings.environ)
+        clean = {name: _masked_value(value, secrets) for name, value in arguments.items()}
+        self.journal.record(run_id, clean, result)
+
+    def _facts(self, tool: AnyTool, arguments: Closed, after: Aftermath | None = None) -> Facts:
+        run_id = getattr(arguments, "run_id", None)
+        run = self.journal.find(run_id) if run_id else None
+        return Facts(
+            tool=tool.name,
+            arguments=arguments.model_dump(mode="json"),
+            workspace=self.settings.workspace,
+            run=run,
+            passed=self.journal.passed_by_tool(run.run_id) if run else {},
+            submissions=tuple(self.journal.submissions(run.run_id)) if run else (),
+            secrets=frozenset(known_secrets(self.settings.environ)),
+            after=after,
+        )
+
+
+def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
+    paths = [media_path(message.body) for message in messages if message.kind == "media"]
+    return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
+
+
+def _masked_value(value: JsonValue, secrets: Sequence[str]) -> JsonValue:
+    if isinstance(value, str):
+        return mask(value, secrets)
+    if isinstance(value, list):
+        return [_masked_value(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {mask(key, secrets): _masked_value(item, secrets) for key, item in value.items()}
+    return value

@@ -1,0 +1,196 @@
+"""Submit what the guard checked, once: claimed in the journal before it is sent."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from skill_tools.engines.base import Engine, SubmitRequest
+from skill_tools.errors import EngineError, OutcomeUnknown
+from skill_tools.flows.render import load_workflow
+from skill_tools.journal import RunRecord, SubmissionRecord
+from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Tool
+from skill_tools.tools.context import Context
+from skill_tools.tools.fields import Line, Name, PathText, RunId, Url, Values
+
+
+class SubmitInput(Closed):
+    """The run to submit; pool and values only where they repeat what preflight and guard found."""
+
+    run_id: RunId
+    pool: Name | None = None
+    values: Values = Field(default_factory=dict, description="The guarded values; taken from the guard.")
+    dry_run: bool = Field(
+        default=False, description="Show the command and what it would start; send nothing."
+    )
+
+
+class TaskSummary(Closed):
+    """A task as it would be started."""
+
+    name: Name
+    group: Name
+    image: Line
+    resource: Line
+    outputs: list[Url]
+
+
+class SubmittedWorkflow(Closed):
+    """One workflow: its command, and its id once it was sent."""
+
+    batch: Name
+    workflow_id: Name | None
+    command: Annotated[str, Field(max_length=65_536)]
+    tasks: list[TaskSummary]
+    overview: Line = ""
+
+
+class SubmitOutput(Closed):
+    """What was sent, or would be."""
+
+    dry_run: bool
+    pool: Name
+    workflow: PathText
+    workflows: list[SubmittedWorkflow]
+
+
+def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
+    """Send each workflow of the run that was not sent yet."""
+    run = context.journal.run(given.run_id)
+    guard = context.passed(run.run_id, "check_submission")
+    engine, pool = context.engine(run), given.pool or guard["pool"]
+    sent, decisions = [], []
+    for batch in guard["batches"]:
+        request = SubmitRequest(Path(guard["workflow"]), batch["values"], pool)
+        workflow_id, overview = None, ""
+        if not given.dry_run:
+            workflow_id, overview, decision = _send(run, batch["batch"], request, engine, context)
+            decisions += [decision] if decision else []
+        sent.append(_described(batch["batch"], request, engine, workflow_id, overview))
+    data = SubmitOutput(dry_run=given.dry_run, pool=pool, workflow=guard["workflow"], workflows=sent)
+    if given.dry_run:
+        text = "Nothing was sent. This would be:\n" + "\n".join(item.command for item in sent)
+        step = NextStep(tool="submit", arguments={"run_id": run.run_id}, why="sends it")
+        return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
+    names = ", ".join(str(item.workflow_id) for item in sent)
+    step = NextStep(tool="poll", arguments={"run_id": run.run_id, "wait_s": 100}, why="follows the run")
+    return Outcome(
+        data,
+        run.run_id,
+        status="running",
+        messages=[Message(body=f"Submitted as {names}.")],
+        next=[step],
+        decisions=decisions,
+    )
+
+
+def _send(
+    run: RunRecord, batch: str, request: SubmitRequest, engine: Engine, context: Context
+) -> tuple[str, str, Decision | None]:
+    """Claim, send, settle. A claim left by a dead process is looked into before anything is sent again."""
+    journal = context.journal
+    if not journal.claim(run.run_id, batch, request.values, request.pool):
+        record = next(record for record in journal.submissions(run.run_id) if record.batch == batch)
+        if record.state == "sent" and record.workflow_id:
+            return record.workflow_id, "", None
+        _take_over(run, record, context)
+        found = engine.find(run.run_id, request.values)
+        if found:
+            journal.settle(run.run_id, batch, "sent", found[0])
+            return found[0], "", _found_again(run, found[0])
+    try:
+        submission = engine.submit(request)
+    except OutcomeUnknown:
+        # The claim stays: the next call looks among the engine's workflows before it sends again.
+        raise
+    except EngineError:
+        journal.settle(run.run_id, batch, "refused")
+        raise
+    journal.settle(run.run_id, batch, "sent", submission.workflow_id)
+    return submission.workflow_id, submission.overview, None
+
+
+def _take_over(run: RunRecord, record: SubmissionRecord, context: Context) -> None:
+    if record.state == "claimed" and record.pid != os.getpid() and _alive(record.pid):
+        raise OutcomeUnknown(
+            f"Another process is submitting {run.run_id} at this moment",
+            expected="one submit of a run id",
+            remedy=f"call poll for {run.run_id} in a moment",
+        )
+    if not context.journal.reclaim(run.run_id, record):
+        raise OutcomeUnknown(
+            f"Another process has just taken {run.run_id} over",
+            expected="one submit of a run id",
+            remedy=f"call poll for {run.run_id} in a moment",
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _found_again(run: RunRecord, workflow_id: str) -> Decision:
+    return Decision(
+        rule="SUBMIT-STAMP",
+        outcome="fix",
+        tool="submit",
+        reason=f"{run.run_id} was sent before its outcome could be written; nothing was sent again",
+        facts={"workflow_id": workflow_id},
+    )
+
+
+def _described(
+    batch: str, request: SubmitRequest, engine: Engine, workflow_id: str | None, overview: str
+) -> SubmittedWorkflow:
+    spec = load_workflow(request.workflow_file, request.values)
+    tasks = [
+        TaskSummary(
+            name=task.name,
+            group=group.name,
+            image=task.image,
+            resource=task.resource,
+            outputs=[output.url for output in task.outputs],
+        )
+        for group in spec.groups
+        for task in group.tasks
+    ]
+    return SubmittedWorkflow(
+        batch=batch,
+        workflow_id=workflow_id,
+        command=shlex.join(engine.command(request)),
+        tasks=tasks,
+        overview=overview,
+    )
+
+
+SUBMIT = Tool(
+    name="submit",
+    summary="Submit the guarded values, once; dry_run shows the exact command and sends nothing.",
+    input_model=SubmitInput,
+    output_model=SubmitOutput,
+    effects=Effects(changes_remote=True, idempotent=False),
+    steps=submit,
+    guards=(
+        "SECRET-SILENT",
+        "ETA-FIRST",
+        "PREFLIGHT-FIRST",
+        "POOL-ONLINE",
+        "INPUT-STEM",
+        "INPUT-KEEP",
+        "SUBMIT-COMPLETE",
+        "PLATFORM-EXACT",
+        "STORAGE-NO-STALE",
+        "GUARD-FIRST",
+        "SUBMIT-STAMP",
+    ),
+)

@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from skill_tools.workers.labeling.classes import CLASS_NAMES
-from skill_tools.workers.labeling.labels import LabelStore
-from skill_tools.workers.labeling.measure import JUDGES, Sample, averaged
+from skill_tools.workers.labeling.gauge import Sample, averaged
+from skill_tools.workers.labeling.judge import RULES, judge
+from skill_tools.workers.labeling.labels import LabelledClip
 from skill_tools.workers.labeling.questions import VLM, Question, QuestionBank, option_for_count
 from skill_tools.workers.labeling.writers import VERSION
 
@@ -79,13 +80,22 @@ class Asker(Protocol):
 class Evidence:
     """What answers can rest on."""
 
+    labelled: LabelledClip
     windows: Sequence[Window]
-    labels: LabelStore
-    classes: Sequence[int]
-    """The class indices that were looked for."""
     samples: Sequence[Sample]
     asker: Asker | str
     """The model, or the reason why there is none."""
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """An answer and what it rests on."""
+
+    answer: Answer
+    source: Source
+    confidence: float | None
+    reason: str
+    windows: tuple[WindowAnswer, ...]
 
 
 def windows_of(duration_s: float, *, fps: float, window_frames: int) -> tuple[Window, ...]:
@@ -118,112 +128,90 @@ def _excused(question: Question, answers: Mapping[str, QuestionAnswer]) -> Quest
         return None
     before = answers[condition.question]
     if before.status == "not_answered":
-        return _result(question, "not_answered", reason=f"depends on {before.id!r}, which is not answered")
+        return _unanswered(question, f"depends on {before.id!r}, which is not answered")
     if before.status == "skipped":
-        return _result(question, "skipped", reason=f"depends on {before.id!r}, which is skipped")
-    given = [before.answer] if isinstance(before.answer, str) else before.answer or []
-    if set(given) & set(condition.answers):
+        return _unanswered(question, f"depends on {before.id!r}, which is skipped", status="skipped")
+    given = _as_set(before.answer or [])
+    if given & set(condition.answers):
         return None
-    return _result(question, "skipped", reason=f"{before.id!r} is {', '.join(given) or 'empty'}")
+    return _unanswered(question, f"{before.id!r} is {', '.join(sorted(given))}", status="skipped")
 
 
 def _answer_round(questions: Sequence[Question], evidence: Evidence) -> dict[str, QuestionAnswer]:
+    """Answer from labels and measurement first; the model gets its own questions and what stays open."""
     answers = {}
-    for_model = []
     for question in questions:
-        if question.source == VLM:
-            for_model.append(question)
-            continue
-        answer = (
-            _count(question, evidence) if question.counted_class is not None else _judge(question, evidence)
-        )
-        if (
-            answer.status == "answered"
-            or isinstance(evidence.asker, str)
-            or question.counted_class is not None
-        ):
-            answers[question.id] = answer
-        else:
-            for_model.append(question)
+        if question.counted_class is not None:
+            answers[question.id] = _count(question, question.counted_class, evidence)
+        elif question.source in RULES:
+            answers[question.id] = _measure(question, evidence)
+    for_model = [question for question in questions if question.source == VLM]
+    if not isinstance(evidence.asker, str):
+        open_ones = {name for name, answer in answers.items() if answer.status == "not_answered"}
+        for_model += [q for q in questions if q.id in open_ones and q.source in RULES]
     return answers | _ask(for_model, evidence)
 
 
-def _count(question: Question, evidence: Evidence) -> QuestionAnswer:
+def _count(question: Question, class_index: int, evidence: Evidence) -> QuestionAnswer:
     """Answer `count:<class>` with the number of different tracks, per window or in the whole clip."""
-    wanted = question.counted_class
-    name = CLASS_NAMES[wanted or 0]
-    if wanted not in evidence.classes:
-        return _result(question, "not_answered", reason=f"{name} isn't among detection.classes")
+    name = CLASS_NAMES[class_index]
+    labelled = evidence.labelled
+    if class_index not in labelled.classes:
+        return _unanswered(question, f"{name} isn't among detection.classes")
     seen: list[set[int]] = [set() for _ in evidence.windows]
-    for label in evidence.labels:
-        if label.class_index == wanted:
-            timestamp_s = evidence.labels.timestamps_s[label.frame]
+    for label in labelled.labels:
+        if label.class_index == class_index:
+            timestamp_s = labelled.labels.timestamps_s[label.frame]
             seen[_window_at(timestamp_s, evidence.windows)].add(label.track)
     options = [option_for_count(len(tracks), question.options) for tracks in seen]
     windows = tuple(
-        _window(window, option, reason=f"{len(tracks)} {name} track(s)")
+        _window(window, _as_typed(option, question), reason=f"{len(tracks)} {name} track(s)")
         for window, option, tracks in zip(evidence.windows, options, seen, strict=True)
     )
-    total = len(set().union(*seen))
-    if question.aggregate == "any":
-        option = option_for_count(total, question.options)
-    else:
-        option = _most_common([one for one in options if one is not None], question.options)
-    if option is None:
-        reason = f"no option names {total} {name} track(s)"
-        return _result(question, "not_answered", reason=reason, windows=windows)
-    agreeing = sum(1 for one in options if one == option) / len(options)
-    return _result(
-        question,
-        "answered",
-        answer=_as_typed(option, question),
-        source="labels",
-        confidence=agreeing if question.aggregate == "majority" else None,
-        reason=f"{total} different {name} track(s) in the clip",
-        windows=windows,
-    )
+    total = len(set[int]().union(*seen))
+    whole = option_for_count(total, question.options)
+    common = _most_common([option for option in options if option is not None], question.options)
+    answer = _as_typed(whole if question.aggregate == "any" else common, question)
+    if answer is None:
+        return _unanswered(question, f"no option names {total} {name} track(s)", windows)
+    agreeing = options.count(common) / len(options) if question.aggregate == "majority" else None
+    reason = f"{total} different {name} track(s) in the clip"
+    return _answered(question, _Finding(answer, "labels", agreeing, reason, windows))
 
 
-def _judge(question: Question, evidence: Evidence) -> QuestionAnswer:
-    """Answer from measured statistics where exactly one option fits them."""
-    judge = JUDGES[question.source]
+def _measure(question: Question, evidence: Evidence) -> QuestionAnswer:
+    """Answer from measured statistics in the windows where exactly one option fits them."""
     windows = []
     for window in evidence.windows:
         seen = averaged(s for s in evidence.samples if window.start_s <= s.timestamp_s < window.end_s)
         if seen is None:
             windows.append(_window(window, None, reason="no picture was sampled"))
             continue
-        judgement = judge(seen)
+        judgement = judge(question.source, seen)
         fitting = [option for option in question.options if _word(option) in judgement.values]
         if len(fitting) == 1:
             answer = _as_typed(fitting[0], question)
             windows.append(_window(window, answer, confidence=judgement.confidence, reason=judgement.why))
         else:
-            reason = f"{judgement.why}; " + (
-                f"{' and '.join(fitting)} fit alike" if fitting else "no option is borne out"
-            )
-            windows.append(_window(window, None, reason=reason))
+            doubt = f"{' and '.join(fitting)} fit alike" if fitting else "no option is borne out"
+            windows.append(_window(window, None, reason=f"{judgement.why}; {doubt}"))
     return _aggregated(question, windows, "measured")
 
 
 def _ask(questions: Sequence[Question], evidence: Evidence) -> dict[str, QuestionAnswer]:
     """Ask the model all `questions` at once, window by window."""
-    if isinstance(evidence.asker, str):
-        return {q.id: _result(q, "not_answered", reason=evidence.asker) for q in questions}
+    asker = evidence.asker
+    if isinstance(asker, str):
+        return {question.id: _unanswered(question, asker) for question in questions}
     if not questions:
         return {}
     windows: dict[str, list[WindowAnswer]] = {question.id: [] for question in questions}
     for window in evidence.windows:
-        given = evidence.asker.ask(questions, window)
+        given = asker.ask(questions, window)
         for question in questions:
-            if isinstance(given, str):
-                entry = _window(window, None, reason=given)
-            else:
-                answer = given.get(question.id)
-                entry = _window(
-                    window, answer, reason="" if answer is not None else "the model gave no valid option"
-                )
-            windows[question.id].append(entry)
+            answer = None if isinstance(given, str) else given.get(question.id)
+            reason = given if isinstance(given, str) else "" if answer else "the model gave no valid option"
+            windows[question.id].append(_window(window, answer, reason=reason))
     return {question.id: _aggregated(question, windows[question.id], "vlm") for question in questions}
 
 
@@ -232,21 +220,16 @@ def _aggregated(question: Question, windows: Sequence[WindowAnswer], source: Sou
     answered = [window for window in windows if window.answer is not None]
     if not answered:
         reasons = dict.fromkeys(window.reason for window in windows)
-        return _result(question, "not_answered", reason="; ".join(reasons), windows=tuple(windows))
+        return _unanswered(question, "; ".join(reasons), tuple(windows))
     given = [window.answer for window in answered if window.answer is not None]
     answer, agreeing = _AGGREGATES[question.aggregate](question, given)
     measured = [window.confidence for window in answered if window.confidence is not None]
     confidence = agreeing * (sum(measured) / len(measured) if measured else 1)
-    unanswered = len(windows) - len(answered)
-    return _result(
-        question,
-        "answered",
-        answer=answer,
-        source=source,
-        confidence=round(confidence, 2),
-        reason=answered[0].reason + (f" ({unanswered} window(s) not answered)" if unanswered else ""),
-        windows=tuple(windows),
-    )
+    reason = next((window.reason for window in answered if window.answer == answer), "")
+    if len(answered) < len(windows):
+        reason = f"{reason} ({len(windows) - len(answered)} of {len(windows)} windows not answered)".strip()
+    finding = _Finding(answer, source, round(confidence, 2), reason, tuple(windows))
+    return _answered(question, finding)
 
 
 def _any(question: Question, given: Sequence[Answer]) -> tuple[Answer, float]:
@@ -295,8 +278,8 @@ def _as_set(answer: Answer) -> set[str]:
     return {answer} if isinstance(answer, str) else set(answer)
 
 
-def _as_typed(option: str, question: Question) -> Answer:
-    return [option] if question.type == "multi" else option
+def _as_typed(option: str | None, question: Question) -> Answer | None:
+    return [option] if option is not None and question.type == "multi" else option
 
 
 def _word(option: str) -> str:
@@ -321,24 +304,32 @@ def _window(
     )
 
 
-def _result(
+def _answered(question: Question, finding: _Finding) -> QuestionAnswer:
+    return QuestionAnswer(
+        id=question.id,
+        question=question.question,
+        options=question.options,
+        status="answered",
+        answer=finding.answer,
+        source=finding.source,
+        confidence=finding.confidence,
+        reason=finding.reason,
+        windows=finding.windows,
+    )
+
+
+def _unanswered(
     question: Question,
-    status: Literal["answered", "not_answered", "skipped"],
-    *,
-    answer: Answer | None = None,
-    source: Source | None = None,
-    confidence: float | None = None,
-    reason: str = "",
+    reason: str,
     windows: tuple[WindowAnswer, ...] = (),
+    *,
+    status: Literal["not_answered", "skipped"] = "not_answered",
 ) -> QuestionAnswer:
     return QuestionAnswer(
         id=question.id,
         question=question.question,
         options=question.options,
         status=status,
-        answer=answer,
-        source=source,
-        confidence=confidence,
         reason=reason,
         windows=windows,
     )

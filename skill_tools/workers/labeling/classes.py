@@ -42,6 +42,7 @@ SUPERCATEGORIES: tuple[str, ...] = tuple(_WORDS[2::3])
 
 _INDEX = {name: index for index, name in enumerate(CLASS_NAMES)}
 
+_NEAR = 0.5
 _ALIKE = (("car", "truck", "bus"), ("bicycle", "motorcycle"))
 
 KINDS: tuple[int, ...] = tuple(
@@ -72,5 +73,9 @@ def class_index(name: str) -> int:
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Name the nearest valid choice, or all of them if none is near."""
     known = sorted(choices)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
+
+    def likeness(choice: str) -> tuple[float, bool]:
+        return difflib.SequenceMatcher(None, name, choice).ratio(), name.startswith(choice)
+
+    best = max(known, key=likeness)
+    return f"did you mean {best!r}?" if likeness(best)[0] >= _NEAR else f"choose from {', '.join(known)}"

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
-from skill_tools.errors import EXIT_CODES, VdaError
+from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.workers.labeling.config import load_config
 from skill_tools.workers.labeling.job import run_job
 from skill_tools.workers.labeling.summary import Summary
@@ -23,7 +24,7 @@ example:
       data.question_bank=assets/cookbooks/city_traffic/auto_labeling/question_bank.json
 
 environment:
-  VDA_THREADS         threads of the detector (2)
+  VDA_THREADS         frames that the detector looks at at the same time (2)
   VDA_MODELS_DIR      folder with nanodet*.onnx
   VDA_VLM_TIMEOUT_S   seconds that one request to the VLM may take (120)
   VLM_API_KEY, OPENAI_API_KEY, NVIDIA_API_KEY   the VLM's key; the first that is set
@@ -32,23 +33,35 @@ environment:
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run one labeling job; give the exit code of the error's family, 0 when all files are there."""
-    options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
+        options = _parser().parse_intermixed_args(arguments)
         config = load_config(Path(options.config) if options.config else None, options.overrides)
         summary = run_job(config, environ)
     except VdaError as problem:
-        sys.stderr.write(f"{' '.join(str(problem).split())}\n")
-        return EXIT_CODES.get(problem.family, 1)
+        return _fail(str(problem), EXIT_CODES.get(problem.family, 1))
+    except OSError as problem:
+        return _fail(f"The labels can't be written: {problem}.", EXIT_CODES["artifact"])
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing half-written was left.\n")
-        return 128 + signal.SIGINT
+        return _fail("Interrupted; nothing half-written was left.", 128 + signal.SIGINT)
     sys.stdout.write(_closing_line(summary))
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a command line like any other input: by an error of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(
+            f"The command line: {message}",
+            expected="--config FILE key=value …",
+            remedy="see --help",
+            code="input.command_line",
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m skill_tools.workers.labeling",
         description="Label one clip: tracked boxes (COCO, MOT), overlay, answers to a question bank, events.",
         epilog=_EXAMPLE,
@@ -62,8 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _fail(message: str, exit_code: int) -> int:
+    sys.stderr.write(f"{' '.join(message.split())}\n")
+    return exit_code
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     """Leave by an exception, so that every open file is removed on the way out."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signal.SIGTERM)
 
 

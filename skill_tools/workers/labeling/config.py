@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from yaml import YAMLError
 
 from skill_tools.errors import InputError
@@ -25,6 +25,15 @@ Rate = Annotated[float, Field(gt=0, le=240)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_default(cls, given: Any) -> Any:
+        """Take a key with nothing after its colon as not given."""
+        if isinstance(given, dict):
+            known = cls.model_fields
+            return {key: value for key, value in given.items() if value is not None or key not in known}
+        return given
 
 
 class Data(_Section):
@@ -129,7 +138,7 @@ def load_config(file: Path | None, overrides: Sequence[str]) -> LabelingConfig:
     Raises:
         InputError: the file can't be read, or a key or value isn't valid; the nearest valid one is named.
     """
-    merged = OmegaConf.create({})
+    merged: Any = OmegaConf.create({})
     try:
         if file is not None:
             merged = OmegaConf.merge(merged, OmegaConf.load(file))

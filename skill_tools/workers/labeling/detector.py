@@ -11,7 +11,7 @@ import numpy.typing as npt
 from skill_tools.workers.labeling.classes import KINDS
 
 Image = npt.NDArray[np.uint8]
-"""A picture, height × width × 3, BGR."""
+"""A picture, height x width x 3, BGR."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,16 +21,18 @@ class Detections:
     """What was found in one picture: n boxes, best first."""
 
     boxes: Floats
-    """n × 4, left, top, right, bottom in the picture's pixels; continuous, so the picture spans [0, width]."""
+    """n x 4, left, top, right, bottom in pixels, as continuous: the picture spans [0, width]."""
     scores: Floats
     """n, from 0 to 1."""
     classes: npt.NDArray[np.intp]
     """n class indices."""
 
     def __len__(self) -> int:
+        """Count the boxes."""
         return len(self.scores)
 
     def __getitem__(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
+        """Give the chosen rows."""
         return Detections(self.boxes[chosen], self.scores[chosen], self.classes[chosen])
 
     def moved(self, scale: tuple[float, float], offset: tuple[float, float]) -> Detections:
@@ -54,7 +56,7 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds things in pictures, one picture at a time."""
+    """Finds things in pictures; several threads may use one detector at once."""
 
     @property
     def name(self) -> str:
@@ -67,7 +69,7 @@ class Detector(Protocol):
 
 
 def iou(a: Floats, b: Floats) -> Floats:
-    """Give the intersection over union of every box in `a` (n × 4) with every one in `b` (m × 4): n × m."""
+    """Give the intersection over union of every box in `a` (n x 4) with every one in `b` (m x 4): n x m."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     inside = np.clip(high - low, 0, None).prod(axis=2)

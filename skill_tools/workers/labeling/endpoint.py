@@ -48,7 +48,7 @@ class VisionModel:
         endpoint: Endpoint,
         *,
         environ: Mapping[str, str],
-        limits: TimeLimits = TimeLimits(),  # noqa: B008 - frozen
+        limits: TimeLimits = TimeLimits(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base, self._model = base_url(endpoint.url), endpoint.model

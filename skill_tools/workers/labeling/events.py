@@ -101,8 +101,9 @@ def load_prompt(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it isn't text"
         raise InputError(
-            f"The event prompt {path} can't be read: {getattr(problem, 'strerror', None) or 'it is not text'}",
+            f"The event prompt {path} can't be read: {why}",
             expected="a text file",
             remedy="correct data.event_prompt",
             code="input.event_prompt",

@@ -43,7 +43,8 @@ def read_pictures(clip: ClipInfo, skipped: list[str]) -> Iterator[Picture]:
             src_color_range=_FULL_RANGE if clip.colour.full_range else _LIMITED_RANGE,
         )
         pts = frame.pts or 0
-        yield Picture(shown.to_ndarray(), pts, float(pts * (frame.time_base or clip.time_base)))
+        image = np.asarray(shown.to_ndarray(), np.uint8)
+        yield Picture(image, pts, float(pts * (frame.time_base or clip.time_base)))
 
 
 class Sampler:
@@ -88,7 +89,7 @@ class FrameSpool:
 
     def __enter__(self) -> Self:
         """Open the temporary file."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._file = tempfile.TemporaryFile()
         return self
 
     def __exit__(

@@ -10,25 +10,19 @@ from pathlib import Path
 
 from skill_tools.errors import InputError
 from skill_tools.media.probe import ClipInfo, probe
-from skill_tools.workers.labeling.answers import (
-    Evidence,
-    McqDocument,
-    QuestionAnswer,
-    answer_bank,
-    windows_of,
-)
+from skill_tools.workers.labeling.answers import Evidence, McqDocument, answer_bank, windows_of
 from skill_tools.workers.labeling.bytetrack import CONFIDENT_SHARE, ByteTracker, TrackerParameters
 from skill_tools.workers.labeling.config import LabelingConfig
 from skill_tools.workers.labeling.detector import Detector
 from skill_tools.workers.labeling.endpoint import TimeLimits, VisionModel
 from skill_tools.workers.labeling.events import EventsDocument, ask_events, load_prompt
 from skill_tools.workers.labeling.frames import FrameSpool
-from skill_tools.workers.labeling.labels import LabelStore
-from skill_tools.workers.labeling.measure import Gauge
+from skill_tools.workers.labeling.gauge import Gauge
+from skill_tools.workers.labeling.labels import LabelledClip, LabelStore
 from skill_tools.workers.labeling.nanodet import NanoDet
 from skill_tools.workers.labeling.pipeline import Instruments, PassTimes, run_pass
 from skill_tools.workers.labeling.questions import QuestionBank, load_bank
-from skill_tools.workers.labeling.summary import Summary, summarise
+from skill_tools.workers.labeling.summary import Performance, Summary, summarise
 from skill_tools.workers.labeling.superres import EnlargingDetector
 from skill_tools.workers.labeling.visual import VisualAsker
 from skill_tools.workers.labeling.weights import find_weights
@@ -37,6 +31,7 @@ from skill_tools.workers.progress import ProgressWriter
 
 NO_ENDPOINT = "no VLM endpoint is configured"
 DEFAULT_THREADS = 2
+MOST_FROM_ENVIRONMENT = 86_400
 
 
 @dataclass(frozen=True)
@@ -58,44 +53,43 @@ def run_job(config: LabelingConfig, environ: Mapping[str, str]) -> Summary:
         InputError: the clip, the bank, the prompt or the output folder is at fault; nothing was written.
         ArtifactError: the detector's weights are missing or broken.
     """
-    started = time.perf_counter()
+    timer = _Timer()
     inputs = _read_inputs(config, environ)
     with ExitStack() as stack:
         model = _open_model(config, environ, stack)
-        instruments = Instruments(
-            labels=LabelStore(min_track_frames=config.tracking.min_track_frames),
-            gauge=Gauge(config.mcq.fps),
-            plain=stack.enter_context(FrameSpool(config.mcq.fps)) if model and config.mcq.enabled else None,
-            drawn=stack.enter_context(FrameSpool(config.events.fps))
-            if model and config.events.enabled
-            else None,
-        )
+        instruments = _instruments(config, inputs.detector, environ, stack, asked=model is not None)
+        timer.lap("start")
         times = _pass(config, inputs, instruments, environ)
-        labelled = time.perf_counter()
-        duration_s = _duration_s(inputs.clip, instruments.labels)
-        answers = _answer(config, inputs.bank, instruments, model, duration_s)
-        answered = time.perf_counter()
-        events = _tell_events(config, inputs.prompt, instruments, model, duration_s)
-        told = time.perf_counter()
-    return _write(
-        config,
-        inputs,
-        instruments.labels,
-        answers,
-        events,
-        duration_s=duration_s,
-        notes=(*inputs.notes, *_skipped_note(times)),
-        timings_s={
-            "start": labelled - started - times.total,
-            "detect": times.detect,
-            "track": times.track,
-            "measure": times.measure,
-            "draw_and_encode": times.draw_and_encode,
-            "pass": times.total,
-            "mcq": answered - labelled,
-            "events": told - answered,
-        },
+        timer.lap("pass")
+        labelled = LabelledClip(config.video, inputs.clip, config.class_indices, instruments.labels)
+        mcq = _answer(config, inputs.bank, labelled, instruments, model)
+        timer.lap("mcq")
+        events = _tell_events(config, inputs.prompt, labelled, instruments.drawn, model)
+        timer.lap("events")
+    write_coco(inputs.output / "annotations_coco.json", labelled)
+    write_mot(inputs.output / "tracks_mot.txt", labelled)
+    write_json(inputs.output / "mcq.json", mcq)
+    write_json(inputs.output / "events.json", events)
+    timer.lap("write")
+    performance = Performance(
+        inputs.detector.name, timer.laps_s | times.stages_s, (*inputs.notes, *_skipped_note(times))
     )
+    summary = summarise(labelled, mcq, events, performance)
+    write_json(inputs.output / "summary.json", summary)
+    return summary
+
+
+class _Timer:
+    """Seconds from lap to lap."""
+
+    def __init__(self) -> None:
+        self.laps_s: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps_s[stage] = now - self._last
+        self._last = now
 
 
 def _read_inputs(config: LabelingConfig, environ: Mapping[str, str]) -> _Inputs:
@@ -106,7 +100,6 @@ def _read_inputs(config: LabelingConfig, environ: Mapping[str, str]) -> _Inputs:
         find_weights(config.models.cache_dir, environ),
         classes=config.class_indices,
         threshold=config.detection.threshold,
-        threads=_threads(environ),
     )
     notes: tuple[str, ...] = ()
     if config.super_resolution.enabled:
@@ -115,9 +108,22 @@ def _read_inputs(config: LabelingConfig, environ: Mapping[str, str]) -> _Inputs:
     return _Inputs(clip, bank, prompt, detector, _output_folder(config.data.output_dir), notes)
 
 
-def _pass(
-    config: LabelingConfig, inputs: _Inputs, instruments: Instruments, environ: Mapping[str, str]
-) -> PassTimes:
+def _open_model(config: LabelingConfig, environ: Mapping[str, str], stack: ExitStack) -> VisionModel | None:
+    if not config.endpoints.vlm.url:
+        return None
+    limits = TimeLimits(request_s=_positive(environ, "VDA_VLM_TIMEOUT_S", TimeLimits.request_s))
+    return stack.enter_context(VisionModel(config.endpoints.vlm, environ=environ, limits=limits))
+
+
+def _instruments(
+    config: LabelingConfig,
+    detector: Detector,
+    environ: Mapping[str, str],
+    stack: ExitStack,
+    *,
+    asked: bool,
+) -> Instruments:
+    """Set up the pass; pictures are kept only if a model will be asked about them."""
     threshold = config.detection.threshold
     tracker = ByteTracker(
         TrackerParameters(
@@ -127,12 +133,26 @@ def _pass(
             max_age=config.tracking.max_age,
         )
     )
+    plain = FrameSpool(config.mcq.fps) if asked and config.mcq.enabled else None
+    drawn = FrameSpool(config.events.fps) if asked and config.events.enabled else None
+    return Instruments(
+        detector=detector,
+        threads=int(_positive(environ, "VDA_THREADS", DEFAULT_THREADS)),
+        tracker=tracker,
+        labels=LabelStore(min_track_frames=config.tracking.min_track_frames),
+        gauge=Gauge(),
+        plain=stack.enter_context(plain) if plain else None,
+        drawn=stack.enter_context(drawn) if drawn else None,
+    )
+
+
+def _pass(
+    config: LabelingConfig, inputs: _Inputs, instruments: Instruments, environ: Mapping[str, str]
+) -> PassTimes:
     progress = ProgressWriter(f"labeling {config.video}", inputs.clip.frames, environ=environ)
     times = run_pass(
         inputs.clip,
-        detector=inputs.detector,
-        tracker=tracker,
-        instruments=instruments,
+        instruments,
         overlay=inputs.output / "overlay.mp4",
         patience=2 * config.tracking.min_track_frames,
         progress=progress,
@@ -141,94 +161,37 @@ def _pass(
     return times
 
 
-def _open_model(config: LabelingConfig, environ: Mapping[str, str], stack: ExitStack) -> VisionModel | None:
-    if not config.endpoints.vlm.url:
-        return None
-    limits = TimeLimits(request_s=_seconds(environ, "VDA_VLM_TIMEOUT_S", TimeLimits.request_s))
-    return stack.enter_context(VisionModel(config.endpoints.vlm, environ=environ, limits=limits))
-
-
 def _answer(
     config: LabelingConfig,
     bank: QuestionBank,
+    labelled: LabelledClip,
     instruments: Instruments,
     model: VisionModel | None,
-    duration_s: float,
-) -> tuple[QuestionAnswer, ...]:
-    asker = VisualAsker(model, instruments.plain) if model and instruments.plain is not None else NO_ENDPOINT
+) -> McqDocument:
+    fps, window_frames = config.mcq.fps, config.mcq.window_frames
+    asker = VisualAsker(model, instruments.plain) if model and instruments.plain else NO_ENDPOINT
     evidence = Evidence(
-        windows=windows_of(duration_s, fps=config.mcq.fps, window_frames=config.mcq.window_frames),
-        labels=instruments.labels,
-        classes=config.class_indices,
+        labelled=labelled,
+        windows=windows_of(labelled.duration_s, fps=fps, window_frames=window_frames),
         samples=instruments.gauge.samples,
         asker=asker,
     )
-    return answer_bank(bank, evidence)
+    answers = answer_bank(bank, evidence)
+    return McqDocument(video=config.video, fps=fps, window_frames=window_frames, questions=answers)
 
 
 def _tell_events(
     config: LabelingConfig,
     prompt: str,
-    instruments: Instruments,
+    labelled: LabelledClip,
+    drawn: FrameSpool | None,
     model: VisionModel | None,
-    duration_s: float,
 ) -> EventsDocument:
-    if not config.events.enabled:
-        return EventsDocument(
-            video=config.video, status="not_answered", reason="events are switched off in the configuration"
-        )
-    if model is None or instruments.drawn is None:
-        return EventsDocument(video=config.video, status="not_answered", reason=NO_ENDPOINT)
-    return ask_events(model, instruments.drawn, prompt=prompt, video=config.video, duration_s=duration_s)
-
-
-def _write(
-    config: LabelingConfig,
-    inputs: _Inputs,
-    labels: LabelStore,
-    answers: tuple[QuestionAnswer, ...],
-    events: EventsDocument,
-    *,
-    duration_s: float,
-    notes: tuple[str, ...],
-    timings_s: dict[str, float],
-) -> Summary:
-    began = time.perf_counter()
-    output, classes = inputs.output, config.class_indices
-    write_coco(
-        output / "annotations_coco.json", labels, video=config.video, clip=inputs.clip, classes=classes
-    )
-    write_mot(output / "tracks_mot.txt", labels)
-    write_json(
-        output / "mcq.json",
-        McqDocument(
-            video=config.video,
-            fps=config.mcq.fps,
-            window_frames=config.mcq.window_frames,
-            questions=answers,
-        ),
-    )
-    write_json(output / "events.json", events)
-    timings_s["write"] = time.perf_counter() - began
-    summary = summarise(
-        video=config.video,
-        clip=inputs.clip,
-        duration_s=duration_s,
-        labels=labels,
-        classes=classes,
-        questions=answers,
-        events=events.per_category,
-        detector=inputs.detector.name,
-        timings_s=timings_s,
-        notes=notes,
-    )
-    write_json(output / "summary.json", summary)
-    return summary
-
-
-def _duration_s(clip: ClipInfo, labels: LabelStore) -> float:
-    """Give the time from the clip's start to the end of its last frame."""
-    return labels.timestamps_s[-1] + float(1 / clip.fps)
+    if model and drawn:
+        duration_s = labelled.duration_s
+        return ask_events(model, drawn, prompt=prompt, video=config.video, duration_s=duration_s)
+    reason = NO_ENDPOINT if config.events.enabled else "events are switched off in the configuration"
+    return EventsDocument(video=config.video, status="not_answered", reason=reason)
 
 
 def _skipped_note(times: PassTimes) -> tuple[str, ...]:
@@ -252,14 +215,10 @@ def _output_folder(path: str) -> Path:
     return folder
 
 
-def _threads(environ: Mapping[str, str]) -> int:
-    given = environ.get("VDA_THREADS", "")
-    return int(given) if given.isdecimal() and int(given) > 0 else DEFAULT_THREADS
-
-
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _positive(environ: Mapping[str, str], name: str, default: float) -> float:
+    """Read a positive number from the environment; anything else is as good as nothing."""
     try:
         given = float(environ.get(name, ""))
     except ValueError:
         return default
-    return given if given > 0 else default
+    return given if 1 <= given < MOST_FROM_ENVIRONMENT else default

@@ -2,7 +2,7 @@
 
 The constant-velocity Kalman filter of SORT (Bewley et al., 2016) in the coordinates and with the noise of
 DeepSORT (Wojke et al., 2017), which ByteTrack uses too: standard deviations are 1/20 of the height for
-positions and 1/160 for velocities. There the state is one 8-vector with an 8 × 8 covariance; but every
+positions and 1/160 for velocities. There the state is one 8-vector with an 8 x 8 covariance; but every
 matrix involved couples a coordinate with its own velocity only. So the filter falls apart into four
 filters of position and velocity, which are run here side by side, in closed form: the same figures
 without a matrix inversion.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from skill_tools.media.probe import ClipInfo
 from skill_tools.workers.labeling.bytetrack import Sighting
 from skill_tools.workers.labeling.detector import Detections
 
@@ -39,14 +40,14 @@ class _Track:
 class LabelStore:
     """Collects sightings frame by frame; a track with fewer than `min_track_frames` boxes leaves no label.
 
-    About 40 bytes a box: an hour of a busy junction stays under 100 MB.
+    28 bytes a box: an hour with ten boxes in every frame takes 30 MB.
     """
 
     def __init__(self, *, min_track_frames: int) -> None:
         self._min_track_frames = max(min_track_frames, 1)
         self._tracks: dict[int, _Track] = {}
         self._kept = 0
-        self._frames, self._numbers = array("l"), array("l")
+        self._frames, self._numbers = array("i"), array("i")
         self._boxes, self._scores = array("f"), array("f")
         self._first_row_of_frame = array("l")
         self.timestamps_s = array("d")
@@ -102,3 +103,20 @@ class LabelStore:
         return Label(
             self._frames[row], track.public, track.class_index, (left, top, right, bottom), self._scores[row]
         )
+
+
+@dataclass(frozen=True)
+class LabelledClip:
+    """A clip with its labels: what all the label files are made of."""
+
+    video: str
+    """The stem that the labels carry."""
+    clip: ClipInfo
+    classes: tuple[int, ...]
+    """The class indices that were looked for."""
+    labels: LabelStore
+
+    @property
+    def duration_s(self) -> float:
+        """From the clip's start to the end of its last frame."""
+        return self.labels.timestamps_s[-1] + float(1 / self.clip.fps)

@@ -1,5 +1,8 @@
 """NanoDet through onnxruntime: letterboxed input, decoded outputs, two tiles for wide pictures.
 
+A picture is worked on by one thread; for speed, look at several pictures at once: that uses two cores
+better than one picture on both, and leaves the encoder its share.
+
 NanoDet (RangiLyu, github.com/RangiLyu/nanodet) predicts a box by *generalized focal loss* (Li et al.,
 NeurIPS 2020): for each side a distribution over 11 distances, of which the mean, in strides, is the side's
 distance from the cell's centre.
@@ -56,7 +59,7 @@ class Letterbox:
         return (self.side - width) // 2, (self.side - height) // 2
 
     def apply(self, image: Image) -> Image:
-        """Give `image` inside the square: side × side × 3."""
+        """Give `image` inside the square: side x side x 3."""
         width, height = self.fitted
         left, top = self.padding
         shrinks = width < self.width
@@ -76,14 +79,14 @@ class Letterbox:
 
 
 class NanoDet:
-    """A COCO-80 NanoDet of 416 × 416 inputs, on the processor.
+    """A COCO-80 NanoDet of 416 x 416 inputs, on the processor; may be used by several threads.
 
     Raises:
         ArtifactError: `weights` is no such network.
     """
 
-    def __init__(self, weights: Path, *, classes: Sequence[int], threshold: float, threads: int) -> None:
-        self._session = _session(weights, threads)
+    def __init__(self, weights: Path, *, classes: Sequence[int], threshold: float) -> None:
+        self._session = _session(weights)
         self._input = self._session.get_inputs()[0].name
         self._wanted = np.array(sorted(classes), np.intp)
         self._threshold = threshold
@@ -114,7 +117,7 @@ class NanoDet:
         return suppressed(box.restored(self._decoded(scores, sides)), MAX_IOU)
 
     def _decoded(self, scores: Floats, sides: Floats) -> Detections:
-        """Turn class scores (cells × 80) and side distributions (cells × 44) into boxes, best first."""
+        """Turn class scores (cells x 80) and side distributions (cells x 44) into boxes, best first."""
         wanted = scores[:, self._wanted]
         best = wanted.argmax(axis=1)
         top = wanted[np.arange(len(wanted)), best]
@@ -162,7 +165,7 @@ def _same_height(a: Floats, b: Floats) -> bool:
 
 
 def _grid() -> tuple[Floats, Floats]:
-    """Give every cell's centre (cells × 2, x and y) and stride (cells), in the order of the outputs."""
+    """Give every cell's centre (cells x 2, x and y) and stride (cells), in the order of the outputs."""
     centres, strides = [], []
     for stride in STRIDES:
         cells = INPUT_SIDE // stride
@@ -172,15 +175,15 @@ def _grid() -> tuple[Floats, Floats]:
     return np.concatenate(centres), np.concatenate(strides)
 
 
-def _session(weights: Path, threads: int) -> ort.InferenceSession:
+def _session(weights: Path) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(str(weights), sess_options=options, providers=["CPUExecutionProvider"])
         shapes = [tuple(output.shape) for output in session.get_outputs()]
-    except Exception as problem:  # noqa: BLE001 - onnxruntime's exceptions share no base of their own
+    except Exception as problem:  # onnxruntime's exceptions share no base of their own
         raise _unusable(weights, str(problem).splitlines()[0]) from problem
     cells = [(INPUT_SIDE // stride) ** 2 for stride in STRIDES]
     if shapes != [(1, n, width) for width in (80, 4 * BINS) for n in cells]:
@@ -191,7 +194,7 @@ def _session(weights: Path, threads: int) -> ort.InferenceSession:
 def _unusable(weights: Path, why: str) -> ArtifactError:
     return ArtifactError(
         f"{weights.name} can't be used as the detector: {why}",
-        expected="a COCO-80 NanoDet with 416×416 inputs, as ONNX",
+        expected="a COCO-80 NanoDet with 416x416 inputs, as ONNX",
         remedy="restore assets/models/ or set models.cache_dir to a folder with nanodet/*.onnx",
         code="artifact.weights",
     )

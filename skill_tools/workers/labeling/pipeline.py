@@ -1,10 +1,11 @@
-"""One pass over the clip: decode, detect, track, draw, encode, each frame once, in three threads."""
+"""One pass over the clip: decode, detect, track, draw, encode, each frame once, all at the same time."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,10 @@ import numpy as np
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.labeling.bytetrack import ByteTracker
-from skill_tools.workers.labeling.detector import Detector
+from skill_tools.workers.labeling.detector import Detections, Detector
 from skill_tools.workers.labeling.frames import FrameSpool, Picture, read_pictures
+from skill_tools.workers.labeling.gauge import Gauge
 from skill_tools.workers.labeling.labels import Label, LabelStore
-from skill_tools.workers.labeling.measure import Gauge
 from skill_tools.workers.labeling.overlay import draw
 from skill_tools.workers.labeling.stream import Behind, ahead
 from skill_tools.workers.progress import ProgressWriter
@@ -29,8 +30,12 @@ MOST_HELD = 16
 
 @dataclass(frozen=True)
 class Instruments:
-    """What a pass fills: the labels, the statistics, and the pictures that a model will be shown."""
+    """What works on the frames, and what it fills: labels, statistics, pictures for a model."""
 
+    detector: Detector
+    threads: int
+    """Frames that are looked at by the detector at the same time."""
+    tracker: ByteTracker
     labels: LabelStore
     gauge: Gauge
     plain: FrameSpool | None = None
@@ -39,14 +44,23 @@ class Instruments:
 
 @dataclass
 class PassTimes:
-    """Seconds that each stage worked; the stages overlap, so their sum is more than the pass took."""
+    """How the pass went: seconds that each stage worked (they overlap), and what could not be decoded."""
 
-    detect: float = 0.0
-    track: float = 0.0
-    measure: float = 0.0
-    draw_and_encode: float = 0.0
-    total: float = 0.0
+    stages_s: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("detect", "track", "measure", "draw_and_encode"), 0.0)
+    )
     skipped_packets: list[str] = field(default_factory=list)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count `seconds` of work; a stage belongs to one thread."""
+        self.stages_s[stage] += seconds
+
+
+@dataclass(frozen=True)
+class _Looked:
+    picture: Picture
+    found: Detections
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -56,14 +70,7 @@ class _Drawable:
 
 
 def run_pass(
-    clip: ClipInfo,
-    *,
-    detector: Detector,
-    tracker: ByteTracker,
-    instruments: Instruments,
-    overlay: Path,
-    patience: int,
-    progress: ProgressWriter,
+    clip: ClipInfo, instruments: Instruments, *, overlay: Path, patience: int, progress: ProgressWriter
 ) -> PassTimes:
     """Label `clip` into `instruments` and write the overlay.
 
@@ -75,49 +82,64 @@ def run_pass(
         ClipError: no frame can be decoded.
     """
     times = PassTimes()
-    start = time.perf_counter()
     with ExitStack() as stack:
-        encoder = stack.enter_context(
-            Behind(lambda items: _encode(items, clip, overlay, instruments, times), depth=QUEUE_DEPTH)
+        encoder: Behind[_Drawable] = Behind(
+            lambda items: _encode(items, clip, overlay, instruments, times), depth=QUEUE_DEPTH
         )
+        stack.enter_context(encoder)
         pictures = stack.enter_context(ahead(read_pictures(clip, times.skipped_packets), depth=QUEUE_DEPTH))
         held: deque[tuple[int, Picture]] = deque()
-        for frame, picture in enumerate(pictures):
-            _label(picture, detector, tracker, instruments, times)
-            held.append((frame, picture))
+        for frame, looked in enumerate(_look(pictures, instruments)):
+            _label(looked, instruments, times)
+            held.append((frame, looked.picture))
             if len(held) > min(patience, MOST_HELD):
-                _hand_over(held, instruments, encoder)
+                _hand_over(held, instruments.labels, encoder)
             progress.advance()
         while held:
-            _hand_over(held, instruments, encoder)
+            _hand_over(held, instruments.labels, encoder)
     instruments.gauge.finish()
-    times.total = time.perf_counter() - start
     return times
 
 
-def _label(
-    picture: Picture, detector: Detector, tracker: ByteTracker, instruments: Instruments, times: PassTimes
-) -> None:
+def _look(pictures: Iterable[Picture], instruments: Instruments) -> Iterator[_Looked]:
+    """Let the detector look at several pictures at once; give them back in their order."""
+
+    def look(picture: Picture) -> _Looked:
+        began = time.perf_counter()
+        found = instruments.detector.detect(picture.image)
+        return _Looked(picture, found, time.perf_counter() - began)
+
+    with ThreadPoolExecutor(instruments.threads, "detector") as pool:
+        waiting: deque[Future[_Looked]] = deque()
+        try:
+            for picture in pictures:
+                waiting.append(pool.submit(look, picture))
+                if len(waiting) > instruments.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _label(looked: _Looked, instruments: Instruments, times: PassTimes) -> None:
     began = time.perf_counter()
-    found = detector.detect(picture.image)
-    detected = time.perf_counter()
-    sightings = tracker.update(found)
+    picture, found = looked.picture, looked.found
+    sightings = instruments.tracker.update(found)
     instruments.labels.add(picture.timestamp_s, found, sightings)
     tracked = time.perf_counter()
     seen = np.array([sighting.detection for sighting in sightings], np.intp)
     instruments.gauge.take(picture.timestamp_s, picture.image, found.boxes[seen])
     if instruments.plain is not None:
         instruments.plain.offer(picture.timestamp_s, picture.image)
-    times.detect += detected - began
-    times.track += tracked - detected
-    times.measure += time.perf_counter() - tracked
+    times.add("detect", looked.seconds)
+    times.add("track", tracked - began)
+    times.add("measure", time.perf_counter() - tracked)
 
 
-def _hand_over(
-    held: deque[tuple[int, Picture]], instruments: Instruments, encoder: Behind[_Drawable]
-) -> None:
+def _hand_over(held: deque[tuple[int, Picture]], labels: LabelStore, encoder: Behind[_Drawable]) -> None:
     frame, picture = held.popleft()
-    encoder.put(_Drawable(picture, instruments.labels.of_frame(frame)))
+    encoder.put(_Drawable(picture, labels.of_frame(frame)))
 
 
 def _encode(
@@ -139,4 +161,4 @@ def _encode(
             if instruments.drawn is not None:
                 instruments.drawn.offer(item.picture.timestamp_s, image)
             writer.write_bgr(image, item.picture.pts)
-            times.draw_and_encode += time.perf_counter() - began
+            times.add("draw_and_encode", time.perf_counter() - began)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skill_tools.errors import InputError
 from skill_tools.workers.labeling.classes import class_index, nearest
-from skill_tools.workers.labeling.measure import JUDGES
+from skill_tools.workers.labeling.judge import RULES
 
 VLM = "vlm"
 COUNT_PREFIX = "count:"
@@ -104,9 +104,9 @@ def _check_references(path: str, bank: QuestionBank) -> None:
 
 
 def _check_source(path: str, question: Question) -> None:
-    if question.source == VLM or question.source in JUDGES or question.counted_class is not None:
+    if question.source == VLM or question.source in RULES or question.counted_class is not None:
         return
-    hint = nearest(question.source, (VLM, *JUDGES, f"{COUNT_PREFIX}<class>"))
+    hint = nearest(question.source, (VLM, *RULES, f"{COUNT_PREFIX}<class>"))
     raise _bad(path, f"question {question.id!r} has the unknown source {question.source!r}", remedy=hint)
 
 
@@ -144,36 +144,30 @@ def _bad(path: str, why: str, remedy: str = "correct the bank") -> InputError:
     )
 
 
-_RANGE = re.compile(r"(\d+)\s*(?:-|–|to)\s*(\d+)")
-_FROM = re.compile(r"(\d+)\s*(?:\+|or more|and more|and above)|(?:at least|≥|>=)\s*(\d+)")
-_OVER = re.compile(r"(?:more than|over|above|>)\s*(\d+)")
-_UNDER = re.compile(r"(?:fewer than|less than|under|below|<)\s*(\d+)")
-_EXACT = re.compile(r"(?<!\d)(\d+)(?!\d)")
 _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false", "none", "nobody", "zero"})
+_MANY = 10**9
+_SPOKEN_RANGES: tuple[tuple[re.Pattern[str], Callable[[int, int], range]], ...] = (
+    (re.compile(r"(\d+)\s*(?:-|\u2013|to)\s*(\d+)"), lambda low, high: range(low, high + 1)),
+    (re.compile(r"(\d+)\s*(?:\+|or more|and more|and above)"), lambda low, _: range(low, _MANY)),
+    (re.compile(r"(?:at least|\u2265|>=)\s*(\d+)"), lambda low, _: range(low, _MANY)),
+    (re.compile(r"(?:more than|over|above|>)\s*(\d+)"), lambda low, _: range(low + 1, _MANY)),
+    (re.compile(r"(?:fewer than|less than|under|below|<)\s*(\d+)"), lambda high, _: range(high)),
+    (re.compile(r"(\d+)"), lambda number, _: range(number, number + 1)),
+)
 
 
 def option_for_count(count: int, options: Sequence[str]) -> str | None:
     """Give the option whose words name `count`: `0`, `none`, `1-5`, `6+`, `more than 10`, `yes`/`no`."""
-    for option in options:
-        low_high = _bounds(option.strip().lower())
-        if low_high is not None and low_high[0] <= count <= low_high[1]:
-            return option
-    return None
+    return next((option for option in options if count in _named_counts(option.strip().lower())), None)
 
 
-def _bounds(words: str) -> tuple[float, float] | None:
+def _named_counts(words: str) -> range:
     if words in _YES:
-        return 1, float("inf")
+        return range(1, _MANY)
     if words in _NO:
-        return 0, 0
-    if found := _RANGE.search(words):
-        return int(found[1]), int(found[2])
-    if found := _FROM.search(words):
-        return int(found[1] or found[2]), float("inf")
-    if found := _OVER.search(words):
-        return int(found[1]) + 1, float("inf")
-    if found := _UNDER.search(words):
-        return 0, int(found[1]) - 1
-    if found := _EXACT.search(words):
-        return int(found[1]), int(found[1])
-    return None
+        return range(1)
+    for spoken, counts in _SPOKEN_RANGES:
+        if found := spoken.search(words):
+            numbers = [int(number) for number in found.groups()]
+            return counts(numbers[0], numbers[-1])
+    return range(0)

@@ -20,8 +20,8 @@ class _End:
         self.failure = failure
 
 
-class _Abandoned(Exception):  # noqa: N818 - it is no error: it unwinds a thread whose work isn't wanted
-    pass
+class _Abandoned(Exception):
+    """Unwinds a thread whose work isn't wanted any more."""
 
 
 @contextmanager

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from skill_tools.media.probe import ClipInfo
-from skill_tools.workers.labeling.answers import QuestionAnswer
+from skill_tools.workers.labeling.answers import McqDocument
 from skill_tools.workers.labeling.classes import CLASS_NAMES
-from skill_tools.workers.labeling.labels import LabelStore
+from skill_tools.workers.labeling.events import EventsDocument
+from skill_tools.workers.labeling.labels import LabelledClip
 from skill_tools.workers.labeling.writers import VERSION
 
 
@@ -47,35 +48,35 @@ class Summary(BaseModel):
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Performance:
+    """How the labels were made."""
+
+    detector: str
+    timings_s: Mapping[str, float]
+    notes: Sequence[str] = ()
+
+
 def summarise(
-    *,
-    video: str,
-    clip: ClipInfo,
-    duration_s: float,
-    labels: LabelStore,
-    classes: Sequence[int],
-    questions: Sequence[QuestionAnswer],
-    events: dict[str, int] | None,
-    detector: str,
-    timings_s: dict[str, float],
-    notes: Sequence[str],
+    labelled: LabelledClip, mcq: McqDocument, events: EventsDocument, performance: Performance
 ) -> Summary:
     """Count it all up."""
+    clip, labels = labelled.clip, labelled.labels
     boxes = Counter(label.class_index for label in labels)
     tracks = labels.tracks_per_class()
-    status = Counter(question.status for question in questions)
+    status = Counter(question.status for question in mcq.questions)
     return Summary(
-        video=video,
+        video=labelled.video,
         frames=labels.frames,
-        duration_s=round(duration_s, 6),
+        duration_s=round(labelled.duration_s, 6),
         fps=round(float(clip.fps), 6),
         width=clip.width,
         height=clip.height,
-        detections={CLASS_NAMES[index]: boxes[index] for index in classes},
-        tracks={CLASS_NAMES[index]: tracks[index] for index in classes},
+        detections={CLASS_NAMES[index]: boxes[index] for index in labelled.classes},
+        tracks={CLASS_NAMES[index]: tracks[index] for index in labelled.classes},
         mcq=McqCounts(answered=status["answered"], not_answered=status["not_answered"]),
-        events=events,
-        detector=detector,
-        timings_s={stage: round(seconds, 3) for stage, seconds in timings_s.items()},
-        notes=tuple(notes),
+        events=events.per_category,
+        detector=performance.detector,
+        timings_s={stage: round(seconds, 3) for stage, seconds in performance.timings_s.items()},
+        notes=tuple(performance.notes),
     )

@@ -13,7 +13,7 @@ from skill_tools.workers.labeling.detector import Detections, Detector, Image
 
 @dataclass(frozen=True)
 class EnlargingDetector:
-    """Looks at frames enlarged by a Lanczos filter of 8 × 8 taps; boxes come back in the source's pixels.
+    """Looks at frames enlarged by a Lanczos filter of 8 x 8 taps; boxes come back in the source's pixels.
 
     The filter works on single frames, so it streams, and windows or their overlap change nothing.
     """
@@ -30,8 +30,8 @@ class EnlargingDetector:
     def note(self) -> str:
         """What the reader of the labels should know."""
         return (
-            "super_resolution: no super-resolution engine is installed; frames were enlarged with an 8×8 "
-            f"Lanczos filter to fit {self.most.width}×{self.most.height} for detection only, one by one "
+            "super_resolution: no super-resolution engine is installed; frames were enlarged with an 8x8 "
+            f"Lanczos filter to fit {self.most.width}x{self.most.height} for detection only, one by one "
             "(window_frames and overlap_frames have no effect); all coordinates are the source's"
         )
 

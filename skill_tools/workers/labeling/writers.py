@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from skill_tools.media.atomic import whole_file
-from skill_tools.media.probe import ClipInfo
 from skill_tools.workers.labeling.classes import CATEGORY_IDS, CLASS_NAMES, SUPERCATEGORIES
-from skill_tools.workers.labeling.labels import Label, LabelStore
+from skill_tools.workers.labeling.labels import Label, LabelledClip, LabelStore
 
 VERSION = "1.0"
 
 
-def write_coco(
-    target: Path, labels: LabelStore, *, video: str, clip: ClipInfo, classes: Sequence[int]
-) -> None:
-    """Write `labels` in COCO's detection format, with `track_id` and `frame` in every annotation.
+def write_coco(target: Path, labelled: LabelledClip) -> None:
+    """Write the labels in COCO's detection format, with `track_id` and `frame` in every annotation.
 
     Boxes are [x, y, width, height] in pixels from 0; category ids are COCO's own; image ids are the frame
     number + 1. An image's `file_name` is the name that the frame would have in a folder of frames.
     """
     sections: dict[str, Any] = {
-        "info": {"description": f"Tracked boxes of {video}.mp4", "version": VERSION},
+        "info": {"description": f"Tracked boxes of {labelled.video}.mp4", "version": VERSION},
         "licenses": [],
         "categories": [
             {"id": CATEGORY_IDS[index], "name": CLASS_NAMES[index], "supercategory": SUPERCATEGORIES[index]}
-            for index in classes
+            for index in labelled.classes
         ],
-        "images": _images(labels, video, clip),
-        "annotations": _annotations(labels),
+        "images": _images(labelled),
+        "annotations": _annotations(labelled.labels),
     }
     with whole_file(target) as part, part.open("w", encoding="utf-8") as out:
         for place, (name, content) in enumerate(sections.items()):
@@ -45,13 +42,13 @@ def write_coco(
         out.write("\n}\n")
 
 
-def write_mot(target: Path, labels: LabelStore) -> None:
-    """Write `labels` as MOTChallenge results: frame, id, left, top, width, height, score, -1, -1, -1.
+def write_mot(target: Path, labelled: LabelledClip) -> None:
+    """Write the labels as MOTChallenge results: frame, id, left, top, width, height, score, -1, -1, -1.
 
     Frames and pixels count from 1, as the format's definition has it (Milan et al., MOT16, table 4).
     """
     with whole_file(target) as part, part.open("w", encoding="ascii") as out:
-        for label in labels:
+        for label in labelled.labels:
             left, top, width, height = _ltwh(label)
             out.write(
                 f"{label.frame + 1},{label.track},{left + 1:.2f},{top + 1:.2f},{width:.2f},{height:.2f},"
@@ -65,13 +62,13 @@ def write_json(target: Path, document: BaseModel) -> None:
         part.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _images(labels: LabelStore, video: str, clip: ClipInfo) -> Iterator[dict[str, Any]]:
-    for frame, timestamp_s in enumerate(labels.timestamps_s):
+def _images(labelled: LabelledClip) -> Iterator[dict[str, Any]]:
+    for frame, timestamp_s in enumerate(labelled.labels.timestamps_s):
         yield {
             "id": frame + 1,
-            "file_name": f"{video}/{frame:06d}.jpg",
-            "width": clip.width,
-            "height": clip.height,
+            "file_name": f"{labelled.video}/{frame:06d}.jpg",
+            "width": labelled.clip.width,
+            "height": labelled.clip.height,
             "frame": frame,
             "timestamp_s": round(timestamp_s, 6),
         }

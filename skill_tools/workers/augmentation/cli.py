@@ -1,0 +1,58 @@
+"""The worker's command line, the same as the container's: `--config FILE key=value …`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import cv2
+
+from skill_tools.errors import EXIT_CODES, VdaError
+from skill_tools.workers.augmentation.config import load_config
+from skill_tools.workers.augmentation.variant import make_variant
+
+_EXAMPLE = """example:
+  python -m skill_tools.workers.augmentation --config configs/junction_aug0.yaml \\
+      data.input_video=junction.mp4 data.output_dir=out/junction_aug0
+
+Writes augmented_video.mp4 and metadata.json into data.output_dir. Any key of the configuration can be
+overridden, for example augmentation.sampled_vars.weather=rain augmentation.strength=0.8 output.codec=av1.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the variant that the arguments ask for; return the exit code.
+
+    Errors are one line on stderr. A signal to end (SIGTERM, SIGINT) leaves no half file.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m skill_tools.workers.augmentation",
+        description="Make a photometric variant of a clip: weather, time of day, lighting, surface.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", required=True, type=Path, metavar="FILE", help="the variant's YAML configuration"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="put over the file, keys dotted")
+    given = parser.parse_args(arguments)
+    # The encoder keeps the cores busy; OpenCV's small tasks gain nothing from splitting further.
+    cv2.setNumThreads(1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        folder = make_variant(load_config(given.config, given.overrides))
+    except VdaError as error:
+        sys.stderr.write(f"error: {error} [{error.code}]\n".replace("\n", " ").rstrip() + "\n")
+        return EXIT_CODES.get(error.family, 1)
+    sys.stdout.write(f"{folder / 'augmented_video.mp4'}\n")
+    return 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    # Unwinds through the context managers that remove what isn't whole.
+    raise SystemExit(128 + number)

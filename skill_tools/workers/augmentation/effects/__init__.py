@@ -1,0 +1,85 @@
+"""Effects: what each value of the vocabulary does to a scene, and how the effects of a wish are chained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage
+from skill_tools.workers.augmentation.effects.clouds import clear, overcast
+from skill_tools.workers.augmentation.effects.daylight import HOURS, daylight
+from skill_tools.workers.augmentation.effects.fog import fog
+from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS, indoor
+from skill_tools.workers.augmentation.effects.night import night
+from skill_tools.workers.augmentation.effects.rain import rain
+from skill_tools.workers.augmentation.effects.snowfall import snow
+from skill_tools.workers.augmentation.effects.surface import SURFACES, wet
+from skill_tools.workers.augmentation.scene import Scene
+from skill_tools.workers.augmentation.vocabulary import Wish, generator
+
+__all__ = ["EFFECTS", "Chain", "Stage", "chain_for"]
+
+Effect = Callable[[Scene, float, np.random.Generator], Parts]
+
+EFFECTS: Mapping[str, Mapping[str, Effect]] = {
+    "weather": {"clear": clear, "overcast": overcast, "rain": rain, "fog": fog, "snow": snow},
+    "time_of_day": {**{hour: partial(daylight, hour) for hour in HOURS}, "night": night},
+    "lighting": {lighting: partial(indoor, lighting) for lighting in LIGHTINGS},
+    "surface": SURFACES,
+}
+"""Variable to value to the effect that shows it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The stages of a variant for one scene, in the order in which light takes its way."""
+
+    stages: tuple[Stage, ...]
+    parameters: Mapping[str, Mapping[str, float]]
+    """Figures by variable."""
+    notes: tuple[str, ...]
+
+
+def chain_for(wish: Wish, scene: Scene, seed: int, name: str) -> Chain:
+    """Return the stages that show `wish` in `scene`.
+
+    Light falls on things, the ground is covered, air lies between, all is graded at once, lamps light,
+    something falls in front, the sensor adds its noise. Random choices hang on seed, name and variable
+    alone, so every scene of a clip gets the same wind, sun side and patches.
+    """
+    parts = {
+        variable: _effect(wish, variable, value)(
+            scene, wish.strength(variable), generator(seed, name, variable, value)
+        )
+        for variable, value in wish.values.items()
+    }
+    every = tuple(parts.values())
+    grade = Grade()
+    for part in every:
+        grade = grade.then(part.grade)
+    sky = float(np.interp(0.80, np.linspace(0, 1, 256), grade.tone))
+    if wish.values.get("time_of_day") == "night":
+        sky *= 0.45
+    stages = (
+        *(stage for part in every for stage in part.shading),
+        *(stage for part in every for stage in part.ground),
+        *(stage for part in every for stage in part.air),
+        grade.stage(scene.levels),
+        *(stage for part in every for stage in part.lamps),
+        *(make(sky) for part in every for make in part.falling),
+        *(stage for part in every for stage in part.sensor),
+    )
+    return Chain(
+        stages,
+        {variable: part.parameters for variable, part in parts.items()},
+        tuple(note for part in every for note in part.notes),
+    )
+
+
+def _effect(wish: Wish, variable: str, value: str) -> Effect:
+    if (variable, value) == ("surface", "wet") and "lighting" in wish.values and "weather" not in wish.values:
+        return partial(wet, indoor=True)
+    return EFFECTS[variable][value]

@@ -1,0 +1,241 @@
+"""What effects are made of: a stage edits one frame's planes in place; grades and veils are its commonest kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.scene import Geometry, View
+
+Curve = NDArray[np.float64]
+"""Output luma for 256 input lumas from 0 to 1."""
+
+_AXIS = np.linspace(0.0, 1.0, 256)
+
+
+class Stage(Protocol):
+    """One step of an effect. What it needs to know is fixed when it is made, once for a scene."""
+
+    def apply(self, planes: Planes, view: View) -> None:
+        """Edit the planes of one frame in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grade:
+    """A change of light that depends on a pixel's own value alone: tone curve, cast, saturation.
+
+    Grades join without loss into one look-up table, however many effects they come from.
+    """
+
+    tone: Curve = field(default_factory=_AXIS.copy)
+    chroma: NDArray[np.float64] = field(default_factory=lambda: np.eye(2))
+    """Matrix on (Cb, Cr)."""
+    tint: NDArray[np.float64] = field(default_factory=lambda: np.zeros((256, 2)))
+    """Added to (Cb, Cr), for 256 input lumas from 0 to 1."""
+
+    def then(self, following: Grade) -> Grade:
+        """Return this grade followed by another."""
+        tint = np.stack([np.interp(self.tone, _AXIS, following.tint[:, part]) for part in (0, 1)], axis=1)
+        return Grade(
+            np.interp(self.tone, _AXIS, following.tone),
+            following.chroma @ self.chroma,
+            self.tint @ following.chroma.T + tint,
+        )
+
+    @classmethod
+    def curve(cls, function: Callable[[Curve], Curve]) -> Self:
+        """Return a tone curve on gamma-encoded luma; chroma follows the curve's middle slope."""
+        tone = np.clip(function(_AXIS), 0.0, 1.0)
+        middle = float(np.interp(0.45, _AXIS, tone)) / 0.45
+        return cls(tone, np.eye(2) * min(middle, 1.25))
+
+    @classmethod
+    def exposure(cls, stops: float) -> Self:
+        """Return an exposure change in stops on linear light.
+
+        Brightening bends into white instead of clipping (the extended operator of Reinhard et al.,
+        "Photographic Tone Reproduction", 2002, eq. 4); darkening scales.
+        """
+        factor = 2.0**stops
+
+        def bend(luma: Curve) -> Curve:
+            light = luma**GAMMA * factor
+            if factor > 1:
+                light = light * (1 + light / factor**2) / (1 + light)
+            return light ** (1 / GAMMA)
+
+        return cls.curve(bend)
+
+    @classmethod
+    def contrast(cls, factor: float, pivot: float = 0.45) -> Self:
+        """Return an S-curve of slope `factor` at `pivot`, which black and white pass through unchanged."""
+
+        def bend(luma: Curve) -> Curve:
+            low = pivot * (np.clip(luma, 0, pivot) / pivot) ** factor
+            high = 1 - (1 - pivot) * ((1 - np.clip(luma, pivot, 1)) / (1 - pivot)) ** factor
+            return np.where(luma < pivot, low, high)
+
+        return cls(np.clip(bend(_AXIS), 0, 1))
+
+    @classmethod
+    def lift(cls, black: float, white: float = 1.0) -> Self:
+        """Return a curve that raises black to `black` and lowers white to `white`, as veiling glare does."""
+        return cls(black + (white - black) * _AXIS, np.eye(2) * (white - black))
+
+    @classmethod
+    def saturation(cls, factor: float) -> Self:
+        """Return a change of colourfulness."""
+        return cls(chroma=np.eye(2) * factor)
+
+    @classmethod
+    def temperature(
+        cls, kelvin: float, levels: Levels, *, adaptation: float, shadows: float | None = None
+    ) -> Self:
+        """Return the cast of a light of `kelvin`, and of another, `shadows`, where it doesn't reach.
+
+        Shadows are lit by the sky while lights are lit by the sun, so their colours part when the sun is
+        low; the passage between them is smooth in luma.
+        """
+        lit = ycbcr_matrix(light_gains(kelvin, adaptation=adaptation), levels)
+        if shadows is None:
+            return cls(chroma=lit[1:, 1:], tint=_AXIS[:, None] * lit[1:, 0])
+        unlit = ycbcr_matrix(light_gains(shadows, adaptation=adaptation), levels)
+        share = 1 / (1 + np.exp(-(_AXIS - 0.36) / 0.10))
+        tint = _AXIS[:, None] * (share[:, None] * lit[1:, 0] + (1 - share)[:, None] * unlit[1:, 0])
+        return cls(chroma=(lit[1:, 1:] + unlit[1:, 1:]) / 2, tint=tint)
+
+    def stage(self, levels: Levels) -> GradeStage:
+        """Return the grade as look-up tables for the code values of `levels`."""
+        return GradeStage(self, levels)
+
+
+class GradeStage:
+    """A grade as three look-up tables and a small matrix."""
+
+    def __init__(self, grade: Grade, levels: Levels) -> None:
+        values = np.clip(levels.values(), 0, 1)
+        tone = np.interp(values, _AXIS, grade.tone)
+        self._tone = np.clip(np.rint(levels.black + tone * levels.luma_span), 0, 255).astype(np.uint8)
+        tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
+        self._tints = [np.clip(np.rint(part + 128), 0, 255).astype(np.uint8) for part in tint]
+        self._matrix = grade.chroma
+        self._has_tint = any(np.abs(part).max() > 0.4 for part in tint)
+        self._has_matrix = not np.allclose(grade.chroma, np.eye(2), atol=2e-3)
+
+    def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
+        """Edit the planes of one frame in place."""
+        shade = None
+        if self._has_tint:
+            shade = cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA)
+        cv2.LUT(planes.y, self._tone, dst=planes.y)
+        u, v = planes.u, planes.v
+        if self._has_matrix:
+            u, v = (
+                cv2.addWeighted(planes.u, row[0], planes.v, row[1], 128 * (1 - row[0] - row[1]))
+                for row in self._matrix.tolist()
+            )
+        for given, out, tint in ((u, planes.u, self._tints[0]), (v, planes.v, self._tints[1])):
+            if shade is not None:
+                cv2.addWeighted(given, 1.0, cv2.LUT(shade, tint), 1.0, -128, dst=out)
+            elif given is not out:
+                out[:] = given
+
+
+@dataclass(frozen=True, eq=False)
+class VeilMaps:
+    """out = in x pass + light, a pixel: what fog, sky, lamps and darkness do where they are.
+
+    All maps are of the small size; `light` is in luma from 0 to 1 and (Cb, Cr).
+    """
+
+    passes: Map
+    """Part of the picture's own light that comes through, 0 to 1."""
+    light: Map
+    """Luma added."""
+    chroma: tuple[float, float] = (0.0, 0.0)
+    """(Cb, Cr) of the light added, for luma 1."""
+
+
+class VeilStage:
+    """A veil whose maps follow from a scene's geometry, made anew only when that changes."""
+
+    def __init__(self, maps: Callable[[Geometry], VeilMaps], levels: Levels) -> None:
+        self._make, self._levels = maps, levels
+        self._geometry: Geometry | None = None
+
+    def apply(self, planes: Planes, view: View) -> None:
+        """Edit the planes of one frame in place."""
+        if view.geometry is not self._geometry:
+            self._geometry = view.geometry
+            self._prepare(self._make(view.geometry), planes)
+        scale(planes.y, self._pass, planes.y)
+        cv2.add(planes.y, self._add, dst=planes.y)
+        for plane, addend in ((planes.u, self._add_u), (planes.v, self._add_v)):
+            scale(plane, self._pass_half, plane)
+            cv2.add(plane, addend, dst=plane)
+
+    def _prepare(self, maps: VeilMaps, planes: Planes) -> None:
+        levels = self._levels
+        passes = np.clip(maps.passes, 0, 1)
+        # Black has a code of its own in limited range, which must come out unscaled.
+        add = (1 - passes) * levels.black + maps.light * levels.luma_span
+        self._pass: Plane = grow(as_codes(passes), planes.size)
+        self._add: Plane = grow(_codes(add), planes.size)
+        self._pass_half: Plane = grow(as_codes(passes), planes.half_size)
+        self._add_u, self._add_v = (
+            grow(_codes((1 - passes) * 128 + maps.light * part * levels.chroma_span), planes.half_size)
+            for part in maps.chroma
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What one effect adds to a variant, sorted by where in the chain it belongs."""
+
+    shading: tuple[Stage, ...] = ()
+    """How light falls on things."""
+    ground: tuple[Stage, ...] = ()
+    """What the ground is covered with."""
+    air: tuple[Stage, ...] = ()
+    """What stands between things and the camera."""
+    grade: Grade = field(default_factory=Grade)
+    """Exposure and colour of the light; the grades of all effects are joined."""
+    lamps: tuple[Stage, ...] = ()
+    """Light that the scene's own lamps and the low sun add."""
+    falling: tuple[Callable[[float], Stage], ...] = ()
+    """What falls; each is made for the luma that the sky has after grading."""
+    sensor: tuple[Stage, ...] = ()
+    """What the camera adds."""
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """Figures for the variant's metadata."""
+    notes: tuple[str, ...] = ()
+
+
+def stops_toward(target: float, median: float, low: float, high: float) -> float:
+    """Return the exposure change that takes a picture's median luma to `target`, within limits.
+
+    Dark clips are thus darkened less, so that what already is a night doesn't turn black.
+    """
+    return float(np.clip(GAMMA * np.log2(target / max(median, 0.02)), low, high))
+
+
+def tint_of(kelvin: float, levels: Levels, *, adaptation: float = 0.0) -> tuple[float, float]:
+    """Return (Cb, Cr) of a light of `kelvin` at luma 1."""
+    matrix = ycbcr_matrix(light_gains(kelvin, adaptation=adaptation), levels)
+    return float(matrix[1, 0]), float(matrix[2, 0])
+
+
+def mix(none: float, full: float, strength: float) -> float:
+    """Return the value that lies `strength` of the way from `none` to `full`."""
+    return none + (full - none) * strength
+
+
+def _codes(values: Map) -> Plane:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,97 @@
+"""Clear and overcast skies: how hard the light is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View, guided_coefficients
+
+
+def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
+    """Return a clear sky: deeper contrast, fuller colours, sunlit lights and sky-lit shadows.
+
+    A sky that is seen turns blue from the zenith down, as Rayleigh scattering has it, its clouds kept.
+    """
+    grade = (
+        Grade.exposure(0.30 * strength)
+        .then(Grade.contrast(mix(1.0, 1.24, strength), pivot=min(0.55, max(0.3, scene.light.median))))
+        .then(Grade.saturation(mix(1.0, 1.28, strength)))
+        .then(
+            Grade.temperature(
+                mix(6504, 5500, strength), scene.levels, adaptation=0.45, shadows=mix(6504, 8200, strength)
+            )
+        )
+    )
+    return Parts(shading=(_sky_stage(scene.levels, 0.42 * strength, 0.66, (0.13, -0.075)),), grade=grade)
+
+
+def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - see clear
+    """Return a closed cloud cover: soft light without a side, cool and pale.
+
+    The sun's part of the illumination goes: large-scale contrast (shadows against sunlit places) is
+    compressed while texture stays, by splitting luma into an edge-keeping base and detail (Durand and
+    Dorsey, "Fast Bilateral Filtering for the Display of High-Dynamic-Range Images", 2002; here with a
+    guided filter). A seen sky becomes an even grey, brighter toward the zenith (CIE standard overcast
+    sky, Moon and Spencer 1942).
+    """
+    grade = (
+        Grade.exposure(-0.38 * strength)
+        .then(Grade.contrast(mix(1.0, 0.90, strength)))
+        .then(Grade.lift(0.025 * strength, 1 - 0.09 * strength))
+        .then(Grade.saturation(mix(1.0, 0.66, strength)))
+        .then(Grade.temperature(mix(6504, 7600, strength), scene.levels, adaptation=0.35))
+    )
+    shading: tuple[Stage, ...] = (
+        Flattening(scene, mix(1.0, 0.58, strength)),
+        _sky_stage(scene.levels, 0.85 * strength, 0.74, (0.0, 0.0)),
+    )
+    return Parts(shading=shading, grade=grade, parameters={"base_contrast": mix(1.0, 0.58, strength)})
+
+
+class Flattening:
+    """Compresses the contrast of illumination, keeps that of surfaces."""
+
+    def __init__(self, scene: Scene, factor: float) -> None:
+        """Keep `factor` of the contrast between the large, smooth parts of the picture."""
+        self._levels = scene.levels
+        self._slope: Plane | None = None
+        self._still = scene.still
+        self._average: tuple[np.ndarray, np.ndarray] | None = None
+        self._background = scene.background
+        pivot = scene.levels.luma(min(0.62, max(0.35, scene.light.median * 1.08)))
+        codes = np.arange(256)
+        change = (pivot - codes) * (1 - factor)
+        change = np.where(
+            change < 0, change * 0.85, change * np.clip((codes - scene.levels.black) / 40, 0.15, 1)
+        )
+        self._change = np.clip(np.rint(change + 128), 0, 255).astype(np.uint8)
+
+    def apply(self, planes: Planes, view: View) -> None:
+        """Edit the planes of one frame in place."""
+        if self._slope is None or not self._still:
+            self._follow(self._background if self._still else view.small, planes.size)
+        base = cv2.add(scale(planes.y, self._slope), self._offset)
+        cv2.addWeighted(planes.y, 1.0, cv2.LUT(base, self._change), 1.0, -128, dst=planes.y)
+
+    def _follow(self, small: Planes, size: tuple[int, int]) -> None:
+        luma = small.y.astype(np.float32) / 255.0
+        model = guided_coefficients(luma, luma, radius=max(3, small.y.shape[1] // 24), epsilon=0.012)
+        if self._average is not None:
+            model = tuple(
+                cv2.addWeighted(old, 0.8, new, 0.2, 0) for old, new in zip(self._average, model, strict=True)
+            )
+        self._average = model
+        self._slope, self._offset = (grow(as_codes(part), size) for part in model)
+
+
+def _sky_stage(levels: Levels, strength: float, luma: float, chroma: tuple[float, float]) -> VeilStage:
+    def maps(geometry: Geometry) -> VeilMaps:
+        rows = np.linspace(1, 0, geometry.sky.shape[0], dtype=np.float32)[:, None]
+        cover = geometry.sky * strength
+        toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
+        return VeilMaps(1 - cover, cover * luma * toward_zenith, chroma)
+
+    return VeilStage(maps, levels)

@@ -1,0 +1,108 @@
+"""Time of day: height and colour of the sun as colour temperature, exposure and contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skill_tools.workers.augmentation.effects.base import (
+    Grade,
+    Parts,
+    Stage,
+    VeilMaps,
+    VeilStage,
+    mix,
+    stops_toward,
+    tint_of,
+)
+from skill_tools.workers.augmentation.planes import Levels
+from skill_tools.workers.augmentation.scene import FAR_M, Geometry, Scene
+
+
+@dataclass(frozen=True)
+class Hour:
+    """The light of a time of day at full strength."""
+
+    sun_kelvin: float
+    """Colour temperature of direct light (Lynch and Livingston, "Color and Light in Nature", ch. 1-3)."""
+    sky_kelvin: float
+    """Colour temperature of what lights the shadows."""
+    median: float
+    """Median luma that the picture is brought to."""
+    stops: tuple[float, float]
+    """Limits of the exposure change."""
+    contrast: float = 1.0
+    saturation: float = 1.0
+    haze: float = 0.0
+    """Part of the light from afar that haze replaces."""
+    glow: float = 0.0
+    """Strength of the low sun's light from one side."""
+    adaptation: float = 0.45
+    """Part of the colour cast that the camera's white balance takes away."""
+
+
+HOURS = {
+    "sunrise": Hour(3300, 8500, 0.36, (-1.2, -0.25), 0.96, 1.05, haze=0.22, glow=0.22, adaptation=0.40),
+    "morning": Hour(4300, 7800, 0.47, (-0.5, 0.30), 0.92, 1.02, haze=0.20, glow=0.14, adaptation=0.40),
+    "midday": Hour(5900, 7200, 0.54, (0.30, 0.75), 1.22, 1.12, adaptation=0.55),
+    "afternoon": Hour(4900, 7200, 0.46, (-0.25, 0.25), 1.10, 1.08, glow=0.08, adaptation=0.45),
+    "golden_hour": Hour(3200, 7000, 0.40, (-0.8, -0.1), 1.06, 1.15, haze=0.08, glow=0.26, adaptation=0.36),
+    "evening": Hour(3150, 6200, 0.27, (-1.9, -0.7), 1.08, 0.95, glow=0.10, adaptation=0.42),
+    "sunset": Hour(2500, 7600, 0.29, (-1.7, -0.6), 1.10, 1.15, haze=0.10, glow=0.30, adaptation=0.42),
+    "twilight": Hour(7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35),
+    "blue_hour": Hour(11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18),
+}
+
+
+def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
+    """Return what a time of day does to a scene.
+
+    The cast is a colour temperature with the sun's in the lights and the sky's in the shadows (see
+    `Grade.temperature`); the exposure aims at a median, so a dark source isn't darkened twice; haze is
+    Koschmieder's law over the scene's depth; the low sun adds a wide gradient from one side.
+    """
+    spec = HOURS[hour]
+    stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength
+    # Hours whose light differs little from the source's still have to be told apart from it.
+    kelvin, shadows = (6504 * (given / 6504) ** strength for given in (spec.sun_kelvin, spec.sky_kelvin))
+    grade = (
+        Grade.exposure(stops)
+        .then(Grade.contrast(mix(1.0, spec.contrast, strength), pivot=max(0.15, spec.median)))
+        .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
+        .then(Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation, shadows=shadows))
+    )
+    air: tuple[Stage, ...] = ()
+    if spec.haze:
+        air = (_haze(spec, scene.levels, strength),)
+    side = float(rng.choice((-1.0, 1.0)))
+    lamps: tuple[Stage, ...] = ()
+    if spec.glow:
+        lamps = (_low_sun(spec.glow * strength, side, kelvin, scene.levels),)
+    parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
+    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters)
+
+
+def _haze(spec: Hour, levels: Levels, strength: float) -> VeilStage:
+    chroma = tint_of(spec.sun_kelvin, levels, adaptation=0.5)
+    extinction = -np.log(1 - spec.haze * strength) / 80.0
+
+    def maps(geometry: Geometry) -> VeilMaps:
+        passes = np.exp(-extinction * np.minimum(geometry.depth_m, FAR_M / 3))
+        return VeilMaps(passes, (1 - passes) * 0.78, chroma)
+
+    return VeilStage(maps, levels)
+
+
+def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> VeilStage:
+    chroma = tint_of(kelvin, levels, adaptation=0.2)
+
+    def maps(geometry: Geometry) -> VeilMaps:
+        height, width = geometry.ground.shape
+        across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
+        down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+        toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5
+        light = (glow * 0.55 * toward).astype(np.float32)
+        return VeilMaps(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, chroma)
+
+    return VeilStage(maps, levels)

@@ -1,0 +1,57 @@
+"""Patterns that lie on the ground in perspective, in metres as far as the depth estimate goes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skill_tools.workers.augmentation.planes import Map
+from skill_tools.workers.augmentation.scene import Geometry, Scene
+
+_TILE = 256
+
+
+def ground_coordinates(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
+    """Return metres to the side of and away from the camera for each pixel of the small size."""
+    height, width = geometry.ground.shape
+    focal = 0.9 * max(scene.size) / scene.size[0] * width
+    columns = np.arange(width, dtype=np.float32)[None, :] - width / 2
+    return (columns * geometry.depth_m / focal).astype(np.float32), geometry.depth_m
+
+
+def rows_to_metres(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
+    """Return the same for flat ground alone, whatever stands on it."""
+    height, width = geometry.ground.shape
+    focal = 0.9 * max(scene.size) / scene.size[0] * width
+    camera_height_m = 1.6 if geometry.horizon > 0.2 else 6.0
+    below = np.arange(height, dtype=np.float32)[:, None] - geometry.horizon * height
+    away = np.repeat(focal * camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
+    across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * away / focal
+    return across.astype(np.float32), away.astype(np.float32)
+
+
+def patches(geometry: Geometry, scene: Scene, size_m: float, rng: np.random.Generator) -> Map:
+    """Return smooth noise from 0 to 1 on the ground, uniform in distribution, of patches of some `size_m`.
+
+    Fractal value noise (Perlin, "An Image Synthesizer", 1985), tiled. Under a moving camera it would
+    have to move with the ground, whose speed isn't known: there it is 0.5 everywhere.
+    """
+    if not scene.still:
+        return np.full(geometry.ground.shape, 0.5, np.float32)
+    tile = _tile(rng)
+    across, away = rows_to_metres(geometry, scene)
+    scale = _TILE / 8 / size_m
+    return cv2.remap(tile, across * scale, away * scale, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
+def _tile(rng: np.random.Generator) -> NDArray[np.float32]:
+    total = np.zeros((_TILE, _TILE), np.float32)
+    for octave, weight in ((8, 1.0), (16, 0.55), (32, 0.3), (64, 0.18)):
+        cells = rng.random((octave, octave)).astype(np.float32)
+        cells = np.pad(cells, 2, mode="wrap")
+        step = _TILE // octave
+        large = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+        total += weight * large[2 * step : 2 * step + _TILE, 2 * step : 2 * step + _TILE]
+    ranks = np.argsort(np.argsort(total.ravel())).reshape(total.shape)
+    return (ranks / ranks.max()).astype(np.float32)

@@ -1,0 +1,247 @@
+"""What the ground is like: dry, wet, with puddles, flooded, under snow or sand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from skill_tools.workers.augmentation.effects.base import Parts, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, scale
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+
+
+def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
+    """Return a dry, slightly dusty ground: paler and of less contrast, its gloss gone."""
+
+    def maps(geometry: Geometry) -> VeilMaps:
+        cover = 0.20 * strength * geometry.ground * _paved(scene.background, scene)
+        return VeilMaps(1 - cover, cover * min(0.80, scene.light.median + 0.36), (-0.012, 0.010))
+
+    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+
+
+def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool = False) -> Parts:
+    """Return a wet ground: darker, and a soft mirror of what stands on it and of the sky.
+
+    Water in the pores keeps light inside, so that wet ground reflects about half as much (Lekner and
+    Dorf, "Why some things are darker when wet", 1988); its film mirrors by Fresnel's law in Schlick's
+    form (1994), the more the flatter the view.
+    """
+    film = Film(darkening=mix(1.0, 0.50, strength), gloss=strength, standing=0.0, indoor=indoor)
+    return Parts(ground=(WetGround(scene, film, rng),))
+
+
+def puddles(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
+    """Return wet ground with standing water in its hollows."""
+    film = Film(darkening=mix(1.0, 0.55, strength), gloss=0.9 * strength, standing=mix(0.18, 0.42, strength))
+    notes = (
+        ()
+        if scene.still
+        else ("The camera moves: puddles are shown as wet ground without places of their own.",)
+    )
+    return Parts(ground=(WetGround(scene, film, rng),), notes=notes)
+
+
+def flooding(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
+    """Return ground under a sheet of muddy water that mirrors nearly everywhere."""
+    film = Film(
+        darkening=mix(1.0, 0.42, strength),
+        gloss=strength,
+        standing=mix(0.6, 0.97, strength),
+        mud=0.5 * strength,
+    )
+    return Parts(ground=(WetGround(scene, film, rng),))
+
+
+def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
+    """Return ground under snow: white with a cast of sky, thin in patches, its own marks half seen."""
+    patch = int(rng.integers(1 << 31))
+
+    def maps(geometry: Geometry) -> VeilMaps:
+        thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
+        cover = geometry.ground * np.clip(mix(0.0, 1.05, strength) - 0.35 * (1 - thickness), 0, 0.86)
+        return VeilMaps(1 - cover, (cover * (0.80 + 0.08 * thickness)).astype(np.float32), (0.012, -0.010))
+
+    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+
+
+def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
+    """Return ground under blown sand, in drifts."""
+    patch = int(rng.integers(1 << 31))
+
+    def maps(geometry: Geometry) -> VeilMaps:
+        drift = patches(geometry, scene, 3.5, np.random.default_rng(patch))
+        cover = geometry.ground * np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
+        return VeilMaps(1 - cover, (cover * (0.56 + 0.08 * drift)).astype(np.float32), (-0.095, 0.062))
+
+    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+
+
+class OnGround:
+    """A stage of the ground that spares what stands before it."""
+
+    def __init__(self, stage: VeilStage) -> None:
+        """Let `stage` edit the ground alone."""
+        self._stage = stage
+
+    def apply(self, planes: Planes, view: View) -> None:
+        """Edit the planes of one frame in place."""
+        mask = (view.foreground > 0.35).astype(np.uint8)
+        if not mask.any():
+            self._stage.apply(planes, view)
+            return
+        kept = planes.copy()
+        self._stage.apply(planes, view)
+        for edited, before in ((planes.y, kept.y), (planes.u, kept.u), (planes.v, kept.v)):
+            size = edited.shape[1], edited.shape[0]
+            share = grow(cv2.blur(mask * 255, (3, 3)), size)
+            cv2.add(scale(edited, cv2.bitwise_not(share)), scale(before, share), dst=edited)
+
+
+@dataclass(frozen=True)
+class Film:
+    """Water on the ground."""
+
+    darkening: float
+    """Part of its light that the ground keeps, linear."""
+    gloss: float
+    """Strength of the mirror, 0 to 1."""
+    standing: float
+    """Part of the ground under standing water."""
+    mud: float = 0.0
+    """How far standing water takes the colour of mud."""
+    indoor: bool = False
+    """Whether a ceiling, not the sky, is above."""
+
+
+class WetGround:
+    """Darkens ground and mirrors in it what stands on it; the picture itself is never moved.
+
+    For each pixel of the ground the thing above it in the same column is looked up, mirrored at the
+    line where it meets the ground. That is exact for upright things seen level, and near enough for a
+    camera that looks down; a roughness of the ground is allowed for by blurring downwards. Where nothing
+    stands above, the sky, or the ceiling, is mirrored.
+    """
+
+    def __init__(self, scene: Scene, film: Film, rng: np.random.Generator) -> None:
+        """Prepare for `scene`."""
+        self._scene, self._film = scene, film
+        self._patch_seed = int(rng.integers(1 << 31))
+        self._geometry: Geometry | None = None
+        self._above = _light_above(scene, indoor=film.indoor)
+
+    def apply(self, planes: Planes, view: View) -> None:
+        """Edit the planes of one frame in place."""
+        if view.geometry is not self._geometry:
+            self._geometry = view.geometry
+            self._prepare(view)
+        free = 1 - view.foreground
+        mirror = self._mirror_rows(view)
+        share = self._share * free
+        passes = 1 - self._loss * free
+        levels = self._scene.levels
+        y = self._mirrored(view.small.y, mirror, self._above[0])
+        self._blend(planes.y, passes, (1 - passes) * levels.black + share * (y - levels.black))
+        for plane, small, above in zip(
+            (planes.u, planes.v), (view.small.u, view.small.v), self._above[1:], strict=True
+        ):
+            reflected = self._mirrored(small, mirror, above)
+            mud = self._mud * free * (above - 128 + (-12.0 if plane is planes.u else 7.0))
+            self._blend(plane, passes, (1 - passes) * 128 + share * (reflected - 128) + mud)
+
+    def _prepare(self, view: View) -> None:
+        geometry, film, scene = view.geometry, self._film, self._scene
+        source = scene.background if scene.still else view.small
+        paved = _paved(source, scene)
+        noise = patches(geometry, scene, 1.6, np.random.default_rng(self._patch_seed))
+        pool = (
+            np.clip((noise - (1 - film.standing)) / 0.08 + 0.5, 0, 1)
+            if film.standing
+            else np.zeros_like(noise)
+        )
+        if not scene.still:
+            pool = np.full_like(noise, 0.5 * film.standing)
+        mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.80 * film.gloss
+        rough = paved * (0.72 + 0.56 * noise if scene.still else 1.0)
+        share = geometry.ground * np.minimum(
+            (1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78
+        )
+        dark = film.darkening ** (1 / 2.2)
+        kept = 1 - (1 - dark) * (0.45 + 0.55 * paved)
+        kept = kept * (1 - 0.35 * pool)
+        self._share = share.astype(np.float32)
+        self._loss = (geometry.ground * (1 - kept * (1 - 0.5 * self._share))).astype(np.float32)
+        self._mud = (geometry.ground * pool * film.mud).astype(np.float32)
+        self._stands = geometry.ground < 0.5
+
+    def _mirror_rows(self, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each pixel the row that it mirrors, and how much of it is a thing rather than sky."""
+        stands = self._stands | (view.foreground > 0.4)
+        height = stands.shape[0]
+        rows = np.arange(height, dtype=np.int32)[:, None]
+        contact = np.maximum.accumulate(np.where(stands, rows, -1), axis=0)
+        mirrored = 2 * contact - rows + 1
+        seen = (contact >= 0) & (mirrored >= 0)
+        mirrored = np.clip(mirrored, 0, height - 1)
+        seen &= np.take_along_axis(stands, mirrored, axis=0)
+        # Far below its foot a thing's image is lost in the roughness.
+        fade = np.clip(1.15 - (rows - contact) / (0.40 * height), 0, 1)
+        weight = cv2.blur((seen * fade).astype(np.float32), (3, 7))
+        return mirrored, weight
+
+    @staticmethod
+    def _mirrored(small: Plane, mirror: tuple[np.ndarray, np.ndarray], above: float) -> Map:
+        rows, weight = mirror
+        image = np.take_along_axis(small, rows, axis=0)
+        image = cv2.blur(image, (3, 7)).astype(np.float32)
+        return above + weight * (image - above)
+
+    @staticmethod
+    def _blend(plane: Plane, passes: Map, light: Map) -> None:
+        size = plane.shape[1], plane.shape[0]
+        factor = np.clip(passes * 255 + 0.5, 0, 255).astype(np.uint8)
+        addend = np.clip(light + 0.5, 0, 255).astype(np.uint8)
+        scale(plane, grow(factor, size), plane)
+        cv2.add(plane, grow(addend, size), dst=plane)
+
+
+def _paved(frame: Planes, scene: Scene) -> Map:
+    """Return how far the ground is of a kind that shines when wet: grey stuff does, grass doesn't."""
+    span = scene.levels.chroma_span
+    colour = np.hypot(frame.u.astype(np.float32) - 128, frame.v.astype(np.float32) - 128) / span
+    return cv2.blur(np.exp(-((colour / 0.085) ** 2)).astype(np.float32), (5, 5))
+
+
+def _fresnel(geometry: Geometry, scene: Scene) -> Map:
+    """Return the reflectance of water for the angle at which each pixel looks at level ground."""
+    across, away = rows_to_metres(geometry, scene)
+    camera_height_m = 1.6 if geometry.horizon > 0.2 else 6.0
+    cosine = camera_height_m / np.sqrt(camera_height_m**2 + away**2 + 0 * across)
+    return (0.02 + 0.98 * (1 - cosine) ** 5).astype(np.float32)
+
+
+def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
+    """Return Y, Cb, Cr codes of what is above the picture: the seen sky, a pale one, or the room's lit parts."""
+    frame, geometry = scene.background, scene.geometry
+    if indoor:
+        room = geometry.ground < 0.5
+        luma = float(np.percentile(frame.y[room], 85)) if room.any() else float(np.percentile(frame.y, 85))
+        return luma, 128.0, 128.0
+    sky = geometry.sky > 0.6
+    if sky.any():
+        return tuple(float(np.median(plane[sky])) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
+    return scene.levels.luma(0.80), 129.0, 127.0
+
+
+SURFACES: dict[str, Callable[[Scene, float, np.random.Generator], Parts]] = {
+    "dry": dry,
+    "wet": wet,
+    "puddles": puddles,
+    "flooding": flooding,
+    "snow": snow_cover,
+    "sand": sand,
+}

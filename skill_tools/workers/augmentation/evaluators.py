@@ -1,0 +1,316 @@
+"""What every variant is checked for: no new edges, and the sampled values visible in measured statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skill_tools.workers.augmentation.config import HallucinationCheck
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes
+from skill_tools.workers.augmentation.scene import View, small_size
+
+
+@dataclass(frozen=True)
+class EdgeScore:
+    """How the edges of variant and source agree, over the sampled frames."""
+
+    score: float
+    """Share of the variant's edges that lie near an edge of the source."""
+    kept: float
+    """Share of the source's edges that lie near an edge of the variant; darkness and fog take some."""
+    threshold: float
+    frames: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether few enough edges are new."""
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True)
+class ValueVerdict:
+    """Whether one value is seen in the variant."""
+
+    value: str
+    passed: bool
+    judged: bool
+    """False when another value of the variant works against what would be measured."""
+    measured: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is measured on a frame, as changes are judged by; luma from 0 to 1."""
+
+    median: float
+    contrast: float
+    """95th less 5th percentile of luma."""
+    relief: float
+    """Standard deviation of luma at large scale, by its mean."""
+    colourfulness: float
+    warmth: float
+    """Mean Cr - Cb."""
+    grain: float
+    """Mean absolute difference of luma from its neighbours to the sides."""
+    ground: float
+    """Mean luma of the ground."""
+
+
+@dataclass
+class Evaluation:
+    """Collects what the evaluators say about sampled frames."""
+
+    check: HallucinationCheck
+    levels: Levels
+    values: Mapping[str, str]
+    _appeared: list[tuple[float, float]] = field(default_factory=list)
+    _statistics: list[tuple[Statistics, Statistics]] = field(default_factory=list)
+    _patterns: list[float] = field(default_factory=list)
+
+    def see(self, before: Planes, after: Planes, view: View) -> None:
+        """Take a frame of the source and the same frame of the variant into account."""
+        if self.check.enabled:
+            self._appeared.append(edge_agreement(before.y, after.y, self.check))
+        pair = tuple(statistics(planes, self.levels, view.geometry.ground) for planes in (before, after))
+        self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
+        self._patterns.append(_pattern_change(before, after, view.geometry.ground))
+
+    def edges(self) -> EdgeScore | None:
+        """Return the result of the hallucination check; None when it is off or saw nothing."""
+        if not self._appeared:
+            return None
+        score, kept = np.mean(self._appeared, axis=0)
+        return EdgeScore(
+            round(float(score), 4), round(float(kept), 4), self.check.threshold, len(self._appeared)
+        )
+
+    def attributes(self) -> dict[str, ValueVerdict]:
+        """Return for each variable whether its value is seen."""
+        if not self._statistics:
+            return {}
+        change = _Change.over(self._statistics, self._patterns)
+        return {
+            variable: _judge(variable, value, change, self.values) for variable, value in self.values.items()
+        }
+
+
+def edge_agreement(before: Plane, after: Plane, check: HallucinationCheck) -> tuple[float, float]:
+    """Return which share of `after`'s edges is near one of `before`'s, and the other way round.
+
+    An edge is where the gradient of the blurred luma exceeds `grad_thresh`, gaps closed with a square of
+    `morph_k`; near is within `dist_tol_px`. A gain in contrast lifts weak edges of the source over the
+    threshold without drawing any, so the source's gradient is given the same gain first.
+    """
+    gradients = [_gradient(plane, check.blur_ksize) for plane in (before, after)]
+    strong = [float(np.percentile(gradient, 97)) + 1e-6 for gradient in gradients]
+    gradients[0] *= max(1.0, strong[1] / strong[0])
+    kernel = np.ones((check.morph_k, check.morph_k), np.uint8)
+    edges = [
+        cv2.morphologyEx((gradient > check.grad_thresh).astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+        for gradient in gradients
+    ]
+    return _share_near(edges[1], edges[0], check.dist_tol_px), _share_near(
+        edges[0], edges[1], check.dist_tol_px
+    )
+
+
+def statistics(planes: Planes, levels: Levels, ground: Map) -> Statistics:
+    """Measure a frame."""
+    small = planes.shrunk(*small_size(planes.size))
+    luma = (small.y.astype(np.float32) - levels.black) / levels.luma_span
+    cb = (small.u.astype(np.float32) - 128) / levels.chroma_span
+    cr = (small.v.astype(np.float32) - 128) / levels.chroma_span
+    dark, median, light = (float(value) for value in np.percentile(luma, (5, 50, 95)))
+    base = cv2.blur(luma, (luma.shape[1] // 12 | 1, luma.shape[1] // 12 | 1))
+    full = planes.y.astype(np.float32)
+    grain = float(np.abs(full - cv2.blur(full, (5, 1))).mean()) / levels.luma_span
+    weight = float(ground.sum())
+    on_ground = float((luma * ground).sum()) / weight if weight > 1 else median
+    return Statistics(
+        median,
+        light - dark,
+        float(base.std() / max(float(base.mean()), 0.02)),
+        float(np.hypot(cb, cr).mean()),
+        float((cr - cb).mean()),
+        grain,
+        on_ground,
+    )
+
+
+@dataclass(frozen=True)
+class _Change:
+    before: Statistics
+    after: Statistics
+    pattern: float
+
+    @classmethod
+    def over(cls, pairs: list[tuple[Statistics, Statistics]], patterns: list[float]) -> _Change:
+        names = Statistics.__dataclass_fields__
+        mean = [
+            Statistics(
+                **{name: float(np.mean([getattr(pair[side], name) for pair in pairs])) for name in names}
+            )
+            for side in (0, 1)
+        ]
+        return cls(mean[0], mean[1], float(np.mean(patterns)))
+
+    def ratio(self, name: str) -> float:
+        return float(getattr(self.after, name) / max(getattr(self.before, name), 1e-3))
+
+    @property
+    def warmer(self) -> float:
+        # A cast scales with the light that carries it.
+        return self.after.warmth / max(self.after.median, 0.05) - self.before.warmth / max(
+            self.before.median, 0.05
+        )
+
+
+_Rule = Callable[[_Change], tuple[bool, dict[str, float]]]
+
+
+def _darker(limit: float) -> _Rule:
+    return lambda c: (c.ratio("median") <= limit, {"luma_ratio": c.ratio("median")})
+
+
+def _brighter(limit: float) -> _Rule:
+    return lambda c: (c.ratio("median") >= limit, {"luma_ratio": c.ratio("median")})
+
+
+def _warmer(limit: float) -> _Rule:
+    return lambda c: (c.warmer >= limit, {"warmth_change": c.warmer})
+
+
+def _cooler(limit: float) -> _Rule:
+    return lambda c: (c.warmer <= limit, {"warmth_change": c.warmer})
+
+
+def _changed(name: str, low: float, high: float) -> _Rule:
+    return lambda c: (low <= c.ratio(name) <= high, {f"{name}_ratio": c.ratio(name)})
+
+
+def _grainier(limit: float) -> _Rule:
+    def rule(c: _Change) -> tuple[bool, dict[str, float]]:
+        # Grain is judged against the contrast that is left for it to show in.
+        ratio = c.ratio("grain") / max(min(c.ratio("contrast"), 1.0), 0.05)
+        return ratio >= limit, {"grain_ratio": ratio}
+
+    return rule
+
+
+def _redrawn(limit: float) -> _Rule:
+    return lambda c: (c.pattern >= limit, {"ground_pattern_change": c.pattern})
+
+
+def _all(*rules: _Rule) -> _Rule:
+    def rule(c: _Change) -> tuple[bool, dict[str, float]]:
+        results = [each(c) for each in rules]
+        return all(passed for passed, _ in results), {
+            key: value for _, part in results for key, value in part.items()
+        }
+
+    return rule
+
+
+_RULES: Mapping[tuple[str, str], _Rule] = {
+    ("weather", "clear"): _changed("colourfulness", 1.04, 9.0),
+    ("weather", "overcast"): _all(_changed("relief", 0.0, 0.97), _changed("colourfulness", 0.0, 0.92)),
+    ("weather", "rain"): _all(_changed("colourfulness", 0.0, 0.95), _grainier(1.02)),
+    ("weather", "fog"): _changed("contrast", 0.0, 0.92),
+    ("weather", "snow"): _grainier(1.05),
+    ("time_of_day", "sunrise"): _warmer(0.01),
+    ("time_of_day", "morning"): _warmer(0.004),
+    ("time_of_day", "midday"): _brighter(1.04),
+    ("time_of_day", "afternoon"): _warmer(0.004),
+    ("time_of_day", "golden_hour"): _warmer(0.015),
+    ("time_of_day", "evening"): _all(_darker(0.93), _warmer(0.005)),
+    ("time_of_day", "sunset"): _all(_darker(0.95), _warmer(0.015)),
+    ("time_of_day", "twilight"): _all(_darker(0.85), _cooler(0.01)),
+    ("time_of_day", "blue_hour"): _all(_darker(0.85), _cooler(-0.005)),
+    ("time_of_day", "night"): _darker(0.75),
+    ("lighting", "bright"): _brighter(1.04),
+    ("lighting", "moderate"): _darker(0.98),
+    ("lighting", "dim"): _darker(0.82),
+    ("surface", "dry"): _changed("ground", 1.005, 9.0),
+    ("surface", "wet"): _redrawn(0.001),
+    ("surface", "puddles"): _redrawn(0.002),
+    ("surface", "flooding"): _redrawn(0.004),
+    ("surface", "snow"): _changed("ground", 1.04, 9.0),
+    ("surface", "sand"): _redrawn(0.002),
+}
+
+_DARKENING = frozenset(
+    {
+        "overcast",
+        "rain",
+        "snow",
+        "evening",
+        "sunset",
+        "twilight",
+        "blue_hour",
+        "night",
+        "moderate",
+        "dim",
+        "wet",
+    }
+)
+_PALING = frozenset({"overcast", "rain", "fog", "snow", "twilight", "blue_hour", "night", "dim"})
+_COOLING = frozenset({"overcast", "rain", "snow", "fog", "twilight", "blue_hour", "night"})
+_OPPOSED: Mapping[str, frozenset[str]] = {
+    "midday": _DARKENING,
+    "bright": _DARKENING,
+    "dry": _DARKENING | {"bright"},
+    "clear": _PALING,
+    "morning": _COOLING,
+    "afternoon": _COOLING,
+    "sunrise": _COOLING,
+    "fog": frozenset({"midday"}),
+    "twilight": frozenset({"bright", "moderate", "dim"}),
+    "blue_hour": frozenset({"bright", "moderate", "dim"}),
+    "snow": _DARKENING - {"snow"},
+}
+"""Value to values that hide what it is judged by."""
+
+
+def _judge(variable: str, value: str, change: _Change, values: Mapping[str, str]) -> ValueVerdict:
+    others = {other for name, other in values.items() if name != variable}
+    judged = not (_OPPOSED.get(value, frozenset()) & others)
+    passed, measured = _RULES[variable, value](change)
+    return ValueVerdict(
+        value, passed or not judged, judged, {name: round(part, 4) for name, part in measured.items()}
+    )
+
+
+def _gradient(plane: Plane, blur_ksize: int) -> NDArray[np.float32]:
+    side = blur_ksize | 1
+    smooth = cv2.GaussianBlur(plane, (side, side), 0)
+    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0)
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    return cv2.magnitude(across, down)
+
+
+def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:
+    count = int(np.count_nonzero(edges))
+    if not count:
+        return 1.0
+    if not others.any():
+        return 0.0
+    distance = cv2.distanceTransform(1 - others, cv2.DIST_L2, 3)
+    return float(np.count_nonzero(distance[edges > 0] <= tolerance)) / count
+
+
+def _pattern_change(before: Planes, after: Planes, ground: Map) -> float:
+    """Return how far the ground's pattern isn't the old one any more: 1 - rank correlation of luma."""
+    size = small_size(before.size)
+    mask = ground > 0.5
+    if np.count_nonzero(mask) < 50:
+        return 1.0
+    ranks = []
+    for planes in (before, after):
+        values = cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA)[mask].astype(np.float64)
+        values += np.linspace(0, 1e-3, values.size)
+        ranks.append(np.argsort(np.argsort(values)))
+    return 1.0 - float(np.corrcoef(*ranks)[0, 1])

@@ -1,0 +1,130 @@
+"""A frame as three planes that effects edit in place, and the arithmetic of their code values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8]
+"""One plane, shape (rows, columns), 8 bits."""
+Map = NDArray[np.float32]
+"""One value a pixel, shape (rows, columns), usually 0 to 1."""
+
+_FULL_RANGE = 2
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the code values of a clip mean: range and YCbCr matrix (ITU-R BT.601, BT.709, BT.2020)."""
+
+    full_range: bool = False
+    matrix: int = 6
+    """Code point of ITU-T H.273: 1 BT.709, 9 BT.2020, anything else BT.601."""
+
+    @property
+    def black(self) -> float:
+        """The luma code of black."""
+        return 0.0 if self.full_range else 16.0
+
+    @property
+    def luma_span(self) -> float:
+        """Codes from black to white."""
+        return 255.0 if self.full_range else 219.0
+
+    @property
+    def chroma_span(self) -> float:
+        """Codes from the least to the greatest chroma."""
+        return 255.0 if self.full_range else 224.0
+
+    def luma(self, value: float) -> float:
+        """Return the code of a gamma-encoded luma from 0 (black) to 1 (white)."""
+        return self.black + value * self.luma_span
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the luma, 0 to 1 and somewhat beyond, of each of the 256 codes."""
+        return (np.arange(256) - self.black) / self.luma_span
+
+    def rgb_to_ycbcr(self) -> NDArray[np.float64]:
+        """Return the 3x3 matrix from gamma-encoded RGB to Y (0 to 1), Cb and Cr (-0.5 to 0.5)."""
+        red, blue = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}.get(self.matrix, (0.299, 0.114))
+        luma = np.array([red, 1 - red - blue, blue])
+        cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
+        cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+        return np.stack([luma, cb, cr])
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The three planes of a 4:2:0 frame; `u` and `v` are half as wide and high, rounded up."""
+
+    y: Plane
+    u: Plane
+    v: Plane
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Self:
+        """Return writable views of a `yuv420p` frame's planes."""
+        return cls(*(_view(plane) for plane in frame.planes[:3]))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.y.shape[1], self.y.shape[0]
+
+    @property
+    def half_size(self) -> tuple[int, int]:
+        """Width and height of the chroma planes."""
+        return self.u.shape[1], self.u.shape[0]
+
+    def copy(self) -> Planes:
+        """Return planes of their own memory."""
+        return Planes(self.y.copy(), self.u.copy(), self.v.copy())
+
+    def shrunk(self, width: int, height: int) -> Planes:
+        """Return all three planes at one small size, averaged."""
+        return Planes(*(shrink(plane, width, height) for plane in (self.y, self.u, self.v)))
+
+
+def editable(frame: VideoFrame, levels: Levels) -> VideoFrame:
+    """Return `frame` as 8-bit 4:2:0 whose planes may be written to, in the range of `levels`."""
+    if frame.format.name not in {"yuv420p", "yuvj420p"}:
+        wanted = _FULL_RANGE if levels.full_range else 1
+        given = frame.color_range if frame.color_range in {1, _FULL_RANGE} else wanted
+        source = {} if frame.format.is_rgb else {"src_colorspace": levels.matrix, "src_color_range": given}
+        stamps = frame.pts, frame.time_base, frame.duration
+        frame = frame.reformat(
+            format="yuv420p", dst_colorspace=levels.matrix, dst_color_range=wanted, **source
+        )
+        frame.pts, frame.time_base, frame.duration = stamps
+    frame.make_writable()
+    return frame
+
+
+def shrink(plane: Plane, width: int, height: int) -> Plane:
+    """Return `plane` averaged down to a size."""
+    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def grow(values: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
+    """Return a map or plane interpolated up to (width, height)."""
+    return cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+
+
+def as_codes(values: Map) -> Plane:
+    """Return a map from 0 to 1 as bytes from 0 to 255."""
+    return np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
+
+
+def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
+    """Return plane x by / 255, rounded, written to `out` when given."""
+    return cv2.multiply(plane, by, dst=out, scale=1 / 255.0)
+
+
+def _view(plane: object) -> Plane:
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload,attr-defined]  # a plane is a buffer
+    return rows[:, : plane.width]  # type: ignore[attr-defined]  # see above

@@ -1,0 +1,411 @@
+"""What a stretch of a clip without cuts shows: camera still or moving, light, sky, ground, depth.
+
+Everything is measured on frames shrunk to at most 320 pixels across, from nothing but pixels, so a scene
+costs milliseconds. The limits of that are stated with each estimate; every one of them yields a smooth
+map, so that a wrong guess makes an effect weaker or stronger somewhere, and never draws an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes
+
+SMALL_WIDTH = 320
+FAR_M = 400.0
+
+_STILL_SHIFT = 0.6
+_STILL_DIFFERENCE = 5.0
+_FOREGROUND_CODES = 18.0
+_GROUND_MEMORY = 0.85
+_BINS = (16, 32, 32)
+
+
+@dataclass(frozen=True)
+class Light:
+    """How the source is exposed and coloured; luma from 0 (black) to 1 (white)."""
+
+    median: float
+    dark: float
+    """5th percentile."""
+    light: float
+    """95th percentile."""
+    colourfulness: float
+    """Mean distance of chroma from grey, 0 to about 0.3."""
+    warmth: float
+    """Mean Cr - Cb; above 0 is reddish yellow, below is blue."""
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where ground and sky are and how far things are, as maps of the small size."""
+
+    ground: Map
+    """1 on ground that faces up and carries traffic, 0 elsewhere."""
+    sky: Map
+    horizon: float
+    """Row of the horizon as a part of the height; negative when it lies above the picture."""
+    depth_m: Map
+    """Distance in metres, to scale only if the camera is at its assumed height."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is known about a stretch of a clip before its first frame is edited."""
+
+    size: tuple[int, int]
+    """Width and height of the clip in pixels."""
+    levels: Levels
+    still: bool
+    """Whether the camera stands still."""
+    background: Planes
+    """The scene without what moves in it, at the small size."""
+    light: Light
+    geometry: Geometry
+    colours: GroundColours
+
+
+@dataclass(eq=False)
+class View:
+    """One frame as effects see it, with what the scene knows about it."""
+
+    time_s: float
+    index: int
+    scene: Scene
+    small: Planes
+    geometry: Geometry
+    _foreground: Map | None = field(default=None, repr=False)
+
+    @property
+    def foreground(self) -> Map:
+        """1 where something stands or moves before the background; nowhere under a moving camera.
+
+        By difference from the background's median: what never moves counts as background, and what
+        looks like the ground behind it is missed.
+        """
+        if self._foreground is None:
+            self._foreground = _foreground(self.small, self.scene)
+        return self._foreground
+
+
+class Tracker:
+    """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._geometry = scene.geometry
+
+    def look(self, planes: Planes, index: int, time_s: float) -> View:
+        """Return what there is to know about a frame before it is edited."""
+        small = shrunk(planes)
+        if not self._scene.still:
+            self._geometry = self._followed(small)
+        return View(time_s, index, self._scene, small, self._geometry)
+
+    def _followed(self, small: Planes) -> Geometry:
+        old = self._geometry
+        fresh = self._scene.colours.ground_in(small, old.sky)
+        ground = cv2.addWeighted(old.ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
+        depth = _depth(ground, old.sky, old.horizon, self._scene.size)
+        depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
+        return Geometry(ground, old.sky, old.horizon, depth)
+
+
+def shrunk(planes: Planes) -> Planes:
+    """Return a frame at the small size: at most 320 wide, all planes alike."""
+    return planes.shrunk(*small_size(planes.size))
+
+
+def small_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the small size for a clip's size."""
+    width, height = size
+    factor = max(1.0, width / SMALL_WIDTH)
+    return max(2, round(width / factor)), max(2, round(height / factor))
+
+
+def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels) -> Scene:
+    """Return what small frames of one stretch, in order of time, tell about it."""
+    still = _is_still(samples)
+    background = _median(samples) if still else samples[0]
+    sky = _sky(background, levels)
+    colours, ground = GroundColours.learned(background, sky, _trodden(samples, background, still=still))
+    horizon = _horizon(ground, sky)
+    geometry = Geometry(ground, sky, horizon, _depth(ground, sky, horizon, size))
+    return Scene(size, levels, still, background, _light(background, levels), geometry, colours)
+
+
+def is_cut(before: Planes, after: Planes) -> bool:
+    """Tell whether a hard cut lies between two consecutive small frames.
+
+    A cut changes both what is where (mean absolute difference of thumbnails) and how much of which
+    grey there is (histogram intersection); motion changes the first alone, a lamp the second alone.
+    """
+    thumbs = [cv2.resize(frame.y, (32, 18), interpolation=cv2.INTER_AREA) for frame in (before, after)]
+    difference = float(np.mean(cv2.absdiff(*thumbs)))
+    histograms = [
+        cv2.calcHist([frame.y], [0], None, [32], [0, 256]).ravel() / frame.y.size for frame in (before, after)
+    ]
+    common = float(np.minimum(*histograms).sum())
+    return difference > 18.0 and (common < 0.72 or difference > 40.0)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundColours:
+    """Which colours are ground's in a scene, learned where ground most likely is.
+
+    Pixels low in the picture are taken for ground and those high up for something else; their colour
+    histograms then judge every pixel, and the split is repeated with that verdict, as in likelihood-based
+    road detection (Alvarez and Lopez, "Road Detection Based on Illuminant Invariance", IEEE T-ITS 2011).
+    Walls of the ground's own colour pass for ground; a floor unlike what is seen at the bottom doesn't.
+    """
+
+    odds: NDArray[np.float32]
+    """Probability that a colour is ground's, by luma, Cb and Cr bin."""
+    prior: Map
+    """Probability of ground by place."""
+
+    @classmethod
+    def learned(cls, frame: Planes, sky: Map, trodden: Map) -> tuple[GroundColours, Map]:
+        """Learn from one frame or background of the small size; return also where ground is in it.
+
+        `trodden` counts how often something that moved was seen to stand on a pixel.
+        """
+        height, width = frame.y.shape
+        rows = np.repeat(np.linspace(0, 1, height, dtype=np.float32)[:, None], width, axis=1)
+        prior = (0.04 + 0.90 / (1 + np.exp(-(rows - 0.40) / 0.09))) * (1 - sky)
+        bins = _bins(frame)
+        odds = _odds(bins, (rows > 0.6) * 1.0, (rows < 0.25) * (1 - 0.5 * sky))
+        belief = _by_segment(_posterior(odds[bins], prior), trodden, _segments(frame))
+        ground = _soft_ground(belief, frame, sky)
+        odds = _odds(bins, ground, 1 - ground)
+        return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97)), ground
+
+    def ground_in(self, frame: Planes, sky: Map) -> Map:
+        """Return where ground is in another frame of the scene, soft, following its edges."""
+        return _soft_ground(_posterior(self.odds[_bins(frame)], self.prior), frame, sky)
+
+
+def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
+    """Return `values` smoothed along the edges of `guide` (He, Sun, Tang, "Guided Image Filtering", 2010)."""
+    slope, offset = guided_coefficients(guide, values, radius=radius, epsilon=epsilon)
+    return slope * guide + offset
+
+
+def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float) -> tuple[Map, Map]:
+    """Return the guided filter's linear model, slope and offset a pixel, by which it may be applied larger."""
+    window = (2 * radius + 1, 2 * radius + 1)
+    mean_g, mean_v = cv2.blur(guide, window), cv2.blur(values, window)
+    variance = cv2.blur(guide * guide, window) - mean_g * mean_g
+    covariance = cv2.blur(guide * values, window) - mean_g * mean_v
+    slope = covariance / (variance + epsilon)
+    offset = mean_v - slope * mean_g
+    return cv2.blur(slope, window), cv2.blur(offset, window)
+
+
+def _is_still(samples: Sequence[Planes]) -> bool:
+    """Tell whether the camera stands: nothing shifts as a whole, and most pixels keep their value."""
+    if len(samples) < 2:
+        return True
+    first = samples[0].y.astype(np.float32)
+    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+    for sample in samples[1:]:
+        other = sample.y.astype(np.float32)
+        # The window is applied in place, hence the copies.
+        (dx, dy), response = cv2.phaseCorrelate(first.copy(), other.copy(), window)
+        if response > 0.1 and max(abs(dx), abs(dy)) > _STILL_SHIFT:
+            return False
+        if np.percentile(np.abs(other - first), 60) > _STILL_DIFFERENCE:
+            return False
+    return True
+
+
+def _median(samples: Sequence[Planes]) -> Planes:
+    return Planes(
+        *(
+            np.median(np.stack([getattr(sample, name) for sample in samples]), axis=0).astype(np.uint8)
+            for name in ("y", "u", "v")
+        )
+    )
+
+
+def _light(frame: Planes, levels: Levels) -> Light:
+    luma = (frame.y.astype(np.float32) - levels.black) / levels.luma_span
+    cb = (frame.u.astype(np.float32) - 128) / levels.chroma_span
+    cr = (frame.v.astype(np.float32) - 128) / levels.chroma_span
+    dark, median, light = (float(value) for value in np.percentile(luma, (5, 50, 95)))
+    return Light(median, dark, light, float(np.hypot(cb, cr).mean()), float((cr - cb).mean()))
+
+
+def _sky(frame: Planes, levels: Levels) -> Map:
+    """Return where the sky is: bright, smooth, grey to blue, connected to the upper edge.
+
+    It must stay above the lower quarter, or it is a bright object that fills the view. Dark, night and
+    sunset skies aren't recognised and are then treated like anything else that is far away.
+    """
+    luma = (frame.y.astype(np.float32) - levels.black) / levels.luma_span
+    cb = (frame.u.astype(np.float32) - 128) / levels.chroma_span
+    cr = (frame.v.astype(np.float32) - 128) / levels.chroma_span
+    gradient = cv2.blur(
+        np.abs(cv2.Sobel(luma, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(luma, cv2.CV_32F, 0, 1)), (5, 5)
+    )
+    bright = luma > max(0.45, float(np.percentile(luma, 55)))
+    candidate = (bright & (gradient < 0.22) & (cr < 0.03) & (cb > -0.04)).astype(np.uint8)
+    candidate = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(candidate)
+    height, width = labels.shape
+    kept = np.zeros(labels.shape, np.float32)
+    for label in np.unique(labels[:2]):
+        _, _, across, down, area = stats[label]
+        if label and area > 0.008 * labels.size and down < 0.75 * height and across > 0.06 * width:
+            kept[labels == label] = 1.0
+    if not kept.any():
+        return kept
+    return np.clip(guided(luma, cv2.dilate(kept, np.ones((3, 3))), radius=4, epsilon=1e-3), 0, 1)
+
+
+def _horizon(ground: Map, sky: Map) -> float:
+    """Return the horizon's row: under the sky where one is seen, else above where the ground ends.
+
+    Without a sky it is a guess: a camera that sees ground up to its upper edge looks down from high up.
+    """
+    height = ground.shape[0]
+    covered = (ground > 0.5).mean(axis=1)
+    rows = np.flatnonzero(covered > 0.08)
+    top = float(rows[0]) / height if rows.size else 0.5
+    if (sky > 0.5).any():
+        lowest = height - np.argmax((sky > 0.5)[::-1], axis=0)
+        under_sky = float(np.percentile(lowest[(sky > 0.5).any(axis=0)], 80)) / height
+        return min(under_sky + 0.03, max(top, 0.02))
+    return top - 0.12 - max(0.0, 0.25 - top)
+
+
+def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
+    """Return metres: on flat ground by the row, above it by where a thing stands on the ground.
+
+    Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
+    lens, H 1.6 m when the horizon is in the picture and 6 m when the camera looks down.
+    """
+    height, width = ground.shape
+    camera_height_m = 1.6 if horizon > 0.2 else 6.0
+    focal = 0.9 * max(size) / size[1] * height
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    below = np.maximum(rows - horizon * height, height * 0.012)
+    by_row = np.minimum(focal * camera_height_m / below, FAR_M)
+    is_ground = ground > 0.5
+    contact = np.where(is_ground, rows, height - 1)[::-1]
+    contact = np.minimum.accumulate(contact, axis=0)[::-1]
+    stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
+    depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], by_row)
+    depth = depth * (1 - sky) + FAR_M * sky
+    return cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
+
+
+def _foreground(small: Planes, scene: Scene) -> Map:
+    if not scene.still:
+        return np.zeros(small.y.shape, np.float32)
+    difference = cv2.absdiff(small.y, scene.background.y).astype(np.float32)
+    for plane, background in ((small.u, scene.background.u), (small.v, scene.background.v)):
+        difference += 2.0 * cv2.absdiff(plane, background)
+    mask = np.clip((cv2.blur(difference, (3, 3)) - _FOREGROUND_CODES * 0.6) / (_FOREGROUND_CODES * 0.8), 0, 1)
+    return cv2.dilate(mask, np.ones((3, 3)))
+
+
+def _bins(frame: Planes) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    blurred = [cv2.blur(plane, (5, 5)) for plane in (frame.y, frame.u, frame.v)]
+    # Chroma of real scenes lies near grey: its bins cover the middle half.
+    chroma = [np.clip((plane.astype(np.intp) - 64) // 4, 0, _BINS[1] - 1) for plane in blurred[1:]]
+    return (blurred[0].astype(np.intp) // 16, chroma[0], chroma[1])
+
+
+def _odds(bins: tuple[NDArray[np.intp], ...], ground: Map, other: Map) -> NDArray[np.float32]:
+    """Return the probability of ground for each colour, from weights of pixels that are and aren't."""
+    flat = np.ravel_multi_index(tuple(part.ravel() for part in bins), _BINS)
+    counts = []
+    for weight in (ground, other):
+        count = np.bincount(flat, weight.ravel().astype(np.float64), int(np.prod(_BINS)))
+        count = cv2.GaussianBlur(count.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).reshape(_BINS)
+        counts.append(count / max(float(count.sum()), 1.0))
+    yes, no = counts
+    return ((yes + 3e-4) / (yes + no + 6e-4)).astype(np.float32)
+
+
+def _posterior(likelihood: Map, prior: Map) -> Map:
+    yes, no = likelihood * prior, (1 - likelihood) * (1 - prior)
+    return yes / np.maximum(yes + no, 1e-6)
+
+
+def _segments(frame: Planes) -> NDArray[np.int32]:
+    """Return a label for each pixel: areas of one colour count as one thing; 0 is too small to tell.
+
+    Mean-shift filtering (Comaniciu and Meer, IEEE PAMI 2002), then flood fill.
+    """
+    image = np.stack(
+        [frame.y, *(cv2.convertScaleAbs(p, alpha=3, beta=-256) for p in (frame.u, frame.v))], axis=-1
+    )
+    image = cv2.pyrMeanShiftFiltering(image, 6, 14)
+    height, width = frame.y.shape
+    labels = np.zeros((height, width), np.int32)
+    taken = np.zeros((height + 2, width + 2), np.uint8)
+    flags = 4 | (255 << 8) | cv2.FLOODFILL_MASK_ONLY
+    label = 0
+    for row in range(2, height, 4):
+        for column in range(2, width, 4):
+            if taken[row + 1, column + 1]:
+                continue
+            before = taken.copy()
+            area, *_ = cv2.floodFill(image, taken, (column, row), 0, (5, 5, 5), (5, 5, 5), flags)
+            if area > 0.002 * labels.size:
+                label += 1
+                labels[(taken != before)[1:-1, 1:-1]] = label
+    return labels
+
+
+def _by_segment(belief: Map, trodden: Map, segments: NDArray[np.int32]) -> Map:
+    """Average the log-odds of `belief` over each segment, so that a thing is ground or not as a whole.
+
+    Being stood on is evidence; each sighting on a segment counts, up to three.
+    """
+    logit = np.log(np.clip(belief, 0.01, 0.99) / (1 - np.clip(belief, 0.01, 0.99)))
+    count = np.maximum(np.bincount(segments.ravel()), 1)
+    mean = np.bincount(segments.ravel(), logit.ravel()) / count
+    mean += np.minimum(np.bincount(segments.ravel(), trodden.ravel()), 3.0)
+    joined = np.where(segments > 0, mean[segments], logit)
+    return (1 / (1 + np.exp(-1.5 * joined))).astype(np.float32)
+
+
+def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> Map:
+    """Return how often something that moved stood on each pixel, under a still camera."""
+    votes = np.zeros(background.y.shape, np.float32)
+    if not still:
+        return votes
+    for sample in samples:
+        moved = (cv2.absdiff(sample.y, background.y) > _FOREGROUND_CODES).astype(np.uint8)
+        moved = cv2.morphologyEx(moved, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(moved)
+        for label, (left, top, across, down, area) in enumerate(stats):
+            if label and area > 0.0008 * votes.size and down > across / 2:
+                foot = min(top + down + 1, votes.shape[0] - 1)
+                votes[foot, left + across // 2] += 1
+    return votes
+
+
+def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
+    guide = frame.y.astype(np.float32) / 255.0
+    smooth = guided(guide, belief.astype(np.float32), radius=max(2, frame.y.shape[1] // 80), epsilon=4e-3)
+    smooth = _reaching_down(np.clip(smooth, 0, 1))
+    return np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+
+
+def _reaching_down(belief: Map) -> Map:
+    """Keep the ground that is connected to the picture's lower third, and fill holes as narrow as a pole."""
+    mask = (belief > 0.5).astype(np.uint8)
+    _, labels = cv2.connectedComponents(mask)
+    height = mask.shape[0]
+    kept = np.isin(labels, np.setdiff1d(np.unique(labels[height * 2 // 3 :]), [0]))
+    soft = cv2.GaussianBlur(kept.astype(np.float32), (5, 5), 0)
+    return np.minimum(belief, soft) if kept.any() else belief * 0

@@ -1,0 +1,206 @@
+"""Make one variant of one clip: render, evaluate, try again weaker if need be, and write down what was done."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from skill_tools.errors import EngineError, InputError
+from skill_tools.media.atomic import whole_file
+from skill_tools.media.probe import ClipInfo, probe
+from skill_tools.workers.augmentation.config import Config
+from skill_tools.workers.augmentation.effects import chain_for
+from skill_tools.workers.augmentation.evaluators import Evaluation
+from skill_tools.workers.augmentation.pipeline import Job, Rendered, render
+from skill_tools.workers.augmentation.planes import Levels
+from skill_tools.workers.augmentation.vocabulary import Wish, wish_for
+from skill_tools.workers.progress import ProgressWriter
+
+VERSION = "1.0"
+VIDEO_NAME = "augmented_video.mp4"
+METADATA_NAME = "metadata.json"
+
+_WEAKER = 0.7
+
+
+def make_variant(config: Config) -> Path:
+    """Write `augmented_video.mp4` and `metadata.json` into the output folder; return the folder.
+
+    A variant that fails a check is made again with strengths at 70 %, up to `pipeline.retry` times;
+    what then still fails is delivered and says so in the metadata's notes.
+
+    Raises:
+        InputError: the clip, a variable or a value isn't usable; nothing is written.
+        EngineError: the output can't be written.
+    """
+    started = time.perf_counter()
+    if not config.data.input_video or not config.data.output_dir:
+        raise InputError(
+            "data.input_video and data.output_dir must be given.",
+            expected="data.input_video=CLIP data.output_dir=FOLDER",
+            remedy="Give both on the command line or in the configuration.",
+            code="input.config_value",
+        )
+    source = probe(Path(config.data.input_video))
+    name = config.data.video_name or source.path.stem
+    request = config.augmentation
+    wish = wish_for(
+        request.sampled_vars, fixed=request.strength, seed=request.seed, name=f"{name}_aug{request.aug_idx}"
+    )
+    folder = Path(config.data.output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        attempt, wish, rendered, evaluation = _attempts(config, source, wish, folder / VIDEO_NAME, name)
+        metadata = _metadata(config, source, wish, name, attempt, rendered, evaluation)
+        metadata["timings_s"]["whole"] = round(time.perf_counter() - started, 3)
+        with whole_file(folder / METADATA_NAME) as part:
+            part.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise EngineError(
+            f"Writing to {folder} failed: {error}.",
+            expected="a folder that can be written to, with room for the variant",
+            remedy="Free some space or choose another data.output_dir.",
+            code="engine.output",
+        ) from error
+    return folder
+
+
+def _attempts(
+    config: Config, source: ClipInfo, wish: Wish, target: Path, name: str
+) -> tuple[int, Wish, Rendered, Evaluation]:
+    levels = Levels(source.colour.full_range, source.colour.matrix_for(source.height))
+    request = config.augmentation
+    attempt = 0
+    while True:
+        attempt += 1
+        progress = ProgressWriter(_note(name, request.aug_idx, wish, attempt), _frames(source))
+        evaluation = Evaluation(config.evaluators.hallucination_check, levels, wish.values)
+        current = wish
+        rendered = render(
+            Job(
+                source=source,
+                target=target,
+                output=config.output,
+                levels=levels,
+                chain_for=lambda scene: chain_for(
+                    current, scene, request.seed, f"{name}_aug{request.aug_idx}"
+                ),  # noqa: B023 - used up in this turn
+                evaluation=evaluation,
+                advance=progress.advance,
+            )
+        )
+        progress.finish()
+        if not _failures(config, evaluation) or attempt > config.pipeline.retry:
+            return attempt, wish, rendered, evaluation
+        wish = wish.weaker(_WEAKER)
+
+
+def _failures(config: Config, evaluation: Evaluation) -> list[str]:
+    failures = []
+    edges = evaluation.edges()
+    if edges is not None and not edges.passed:
+        failures.append(
+            f"The hallucination check failed: {edges.score:.3f} of the variant's edges are the source's,"
+            f" {edges.threshold:.3f} were to be."
+        )
+    if config.evaluators.attribute_verification.enabled:
+        failures += [
+            f"The attribute verification failed: {variable}={verdict.value} can't be measured in the variant."
+            for variable, verdict in evaluation.attributes().items()
+            if not verdict.passed
+        ]
+    return failures
+
+
+def _metadata(  # noqa: PLR0913 - all that is written down comes together here
+    config: Config,
+    source: ClipInfo,
+    wish: Wish,
+    name: str,
+    attempts: int,
+    rendered: Rendered,
+    evaluation: Evaluation,
+) -> dict[str, Any]:
+    output = probe(Path(config.data.output_dir) / VIDEO_NAME)
+    timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
+    skipped = [f"{len(rendered.skipped)} broken packets were decoded around."] if rendered.skipped else []
+    effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
+    return {
+        "version": VERSION,
+        "video": f"{name}.mp4",
+        "aug_idx": config.augmentation.aug_idx,
+        "sampled_vars": config.augmentation.sampled_vars,
+        "seed": config.augmentation.seed,
+        "rendered_vars": dict(wish.values),
+        "strengths": {variable: round(value, 4) for variable, value in wish.strengths.items()},
+        "parameters": _rounded(rendered.chains[0].parameters) if rendered.chains else {},
+        "notes": [*wish.notes, *effect_notes, *rendered.notes, *skipped, *_failures(config, evaluation)],
+        "source": _described(source, rendered.frames),
+        "output": _described(output, rendered.frames),
+        "scenes": [
+            {
+                "still": scene.still,
+                "horizon": round(scene.geometry.horizon, 3),
+                "light": _rounded(asdict(scene.light)),
+            }
+            for scene in rendered.scenes
+        ],
+        "evaluators": _evaluators(config, evaluation),
+        "attempts": attempts,
+        "timings_s": timings,
+        "peak_memory_mb": _peak_memory_mb(),
+        "fps": round(rendered.frames / max(rendered.timings_s["total"], 1e-6), 2),
+    }
+
+
+def _evaluators(config: Config, evaluation: Evaluation) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    edges = evaluation.edges()
+    if edges is not None:
+        found["hallucination_check"] = {**asdict(edges), "passed": edges.passed}
+    if config.evaluators.attribute_verification.enabled:
+        verdicts = evaluation.attributes()
+        found["attribute_verification"] = {
+            "passed": all(verdict.passed for verdict in verdicts.values()),
+            "values": {variable: asdict(verdict) for variable, verdict in verdicts.items()},
+        }
+    return found
+
+
+def _described(info: ClipInfo, frames: int) -> dict[str, Any]:
+    return {
+        "width": info.width,
+        "height": info.height,
+        "fps": str(info.fps),
+        "frames": info.frames or frames,
+        "duration_s": round(info.duration_s, 4),
+        "codec": info.codec,
+    }
+
+
+def _frames(source: ClipInfo) -> int | None:
+    return source.frames or (round(source.duration_s * source.fps) or None)
+
+
+def _note(name: str, aug_idx: int, wish: Wish, attempt: int) -> str:
+    again = f", attempt {attempt}" if attempt > 1 else ""
+    return f"{name}_aug{aug_idx} ({', '.join(wish.values.values()) or 'as it is'}{again})"
+
+
+def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _rounded(value) if isinstance(value, Mapping) else round(float(value), 4)
+        for key, value in figures.items()
+    }
+
+
+def _peak_memory_mb() -> float:
+    """Return the most memory that this process has held: ru_maxrss is in KiB, on macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)

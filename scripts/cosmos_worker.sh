@@ -26,10 +26,9 @@ main() {
   export_keys
   await_endpoints
   cache=$(writable_cache "$VDA_MODEL_CACHE")
-  export MODEL_CACHE_DIR=$cache
-  if [ -z "${VDA_AUGMENTATION_CLI:-}" ]; then
-    export HF_HOME=$cache VIRTUAL_ENV=/app/.venv PATH="/app/.venv/bin:$PATH"
-  fi
+  enter_container /app /app/.venv "${VDA_AUGMENTATION_CLI:-}"
+  # The container finds weights where the hub's client would have put them.
+  export HF_HOME=$cache MODEL_CACHE_DIR=$cache
   while read -r clip k; do
     augment "$clip" "$k" "$@" || failed=$((failed + 1))
   done <<<"$variants"

@@ -16,7 +16,7 @@ main() {
   export_keys
   await_endpoints
   cache=$(writable_cache "$VDA_MODEL_CACHE")
-  enter_labeling_container
+  enter_container /workspace /opt/venv "${VDA_LABELING_CLI:-}"
   while read -r clip k; do
     name="${clip}_aug$k"
     if video=$(find_file "$name/augmented_video.mp4" "$@"); then

@@ -16,7 +16,7 @@ main() {
   export_keys
   await_endpoints
   cache=$(writable_cache "$VDA_MODEL_CACHE")
-  enter_labeling_container
+  enter_container /workspace /opt/venv "${VDA_LABELING_CLI:-}"
   while IFS= read -r clip; do
     if video=$(find_file "$clip.mp4" "$@"); then
       label "$clip" "$video" "$cache" "${SUPER_RESOLUTION_ENABLED:-false}" || failed=$((failed + 1))

@@ -15,7 +15,7 @@ die() {
 
 python_bin() {
   local candidate
-  for candidate in python3 /app/.venv/bin/python /opt/venv/bin/python python; do
+  for candidate in python3 "${VDA_ROOT:-}/app/.venv/bin/python" "${VDA_ROOT:-}/opt/venv/bin/python" python; do
     if command -v "$candidate"; then return; fi
   done
   die "there is no Python in this container"
@@ -149,7 +149,7 @@ endpoint_pairs() {
 # run_cli LOCAL_CLI CONTAINER_DIR CONFIG PAIRS runs the local CLI if there is one, else the container's own.
 # PAIRS holds one key=value a line. Nothing of the log's stdin reaches the CLI.
 run_cli() {
-  local local_cli=$1 container_dir=$2 config=$3 pairs=$4 line
+  local local_cli=$1 container_dir="${VDA_ROOT:-}$2" config=$3 pairs=$4 line
   local words=()
   if [ -n "$local_cli" ]; then
     while IFS= read -r line; do words+=("$line"); done <<<"$local_cli"
@@ -194,11 +194,13 @@ label() {
     "$VDA_SETUP_DIR/cookbook/auto_labeling/auto_labeling_config.yaml" "$pairs"
 }
 
-# Make the labeling container ready: its own entry point first, where it has one.
-enter_labeling_container() {
-  if [ -n "${VDA_LABELING_CLI:-}" ]; then return; fi
-  export VIRTUAL_ENV=/opt/venv PATH="/opt/venv/bin:$PATH"
-  if [ -f /workspace/docker/entrypoint.sh ]; then (cd /workspace && bash docker/entrypoint.sh true); fi
+# enter_container DIRECTORY VENV CLI readies a container: its Python first on PATH, its own entry point run
+# once where it has one. With a local CLI there is no container to ready.
+enter_container() {
+  local directory="${VDA_ROOT:-}$1" venv="${VDA_ROOT:-}$2" local_cli=$3
+  if [ -n "$local_cli" ]; then return; fi
+  export VIRTUAL_ENV=$venv PATH="$venv/bin:$PATH"
+  if [ -f "$directory/docker/entrypoint.sh" ]; then (cd "$directory" && bash docker/entrypoint.sh true); fi
 }
 
 # finish PORT FAILED ends the worker: with 1 at once if something failed, else when the group may end.

@@ -26,7 +26,7 @@ def _keep_clips(facts: Facts) -> Finding | None:
         return None
     if run.clips and set(map(_absolute, given)) == set(run.clips):
         return None
-    named = list(run.clips) or [run.dataset_url]
+    named: list[str | None] = list(run.clips) or [run.dataset_url]
     return Finding(
         "the user named other clips for this run; nothing ever replaces them",
         {"user_clips": named, "call_clips": list(given)},

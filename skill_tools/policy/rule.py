@@ -56,7 +56,7 @@ class Facts:
         """The run that the call is about, empty where there is none."""
         return self.run.run_id if self.run else self.text("run_id")
 
-    def again(self, why: str, **changed: JsonValue) -> NextStep:
+    def again(self, why: str, **changed: Any) -> NextStep:
         """Return this very call with some arguments changed; None takes one away."""
         kept = {k: v for k, v in {**self.arguments, **changed}.items() if v not in (None, "", [], {})}
         return NextStep(tool=self.tool, arguments=kept, why=why)
@@ -74,7 +74,7 @@ class Finding:
     """
 
     reason: str
-    facts: Mapping[str, JsonValue] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     corrected: NextStep | None = None
     fixed: Mapping[str, JsonValue] = field(default_factory=dict)
 

@@ -67,7 +67,7 @@ class CheckSubmissionOutput(Closed):
 def check_submission(given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
     """Check a run's values, given values, or the bare file, whichever there is."""
     flow = _flow(given.workflow)
-    run = None if given.values and not given.run_id else context.open_run(given.run_id, flow and flow.name)
+    run = None if given.values and not given.run_id else context.open_run(given.run_id, flow.name if flow else None)
     if run is not None:
         return _guard_run(run, given, context)
     if flow is None:

@@ -55,7 +55,7 @@ def ensure_cache(given: EnsureCacheInput, context: Context) -> Outcome[EnsureCac
         failed = failed_task(states)
         lines = engine.logs(workflow_id, failed[1].name if failed else None, tail=5)
         raise EngineError(
-            f"The cache workflow {workflow_id} ended {state}, and a cache is empty: {' | '.join(lines)[:1_000]}",
+            f"The cache workflow {workflow_id} ended {state}, a cache is empty: {' | '.join(lines)[:1_000]}",
             expected="objects in both model caches",
             remedy="mend what the log says and call ensure_cache again",
         )

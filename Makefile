@@ -1,0 +1,48 @@
+# Everything that a fresh machine with Python 3.11 or later needs: `make demo`, `make test`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SAMPLE := assets/samples/campus_walkway.mp4
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test lint lock pages bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.runtime ## Make .venv with the pinned, hashed dependencies
+
+setup-dev: $(VENV)/.dev ## The same with what the tests and checks need
+
+$(VENV)/.runtime: requirements.lock scripts/setup_environment.sh
+	@PYTHON=$(PYTHON) bash scripts/setup_environment.sh requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock scripts/setup_environment.sh
+	@PYTHON=$(PYTHON) bash scripts/setup_environment.sh requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+demo: setup ## Make, label and show a variant of the sample clip with the embedded engine
+	@$(BIN)/vda run $(SAMPLE) --engine local
+
+test: setup-dev ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+lint: setup-dev ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+pages: setup-dev ## Write the generated schemas and pages anew
+	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages
+
+bench: setup-dev ## Measure; prints ratios against baselines of the same run
+	@for file in tests/bench/*.py; do $(BIN)/python $$file; done
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  pyproject.toml --group build --output-file requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Take away what setup and the tools made
+	rm -r -f $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

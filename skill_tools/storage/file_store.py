@@ -80,10 +80,13 @@ def upload(
     target = file_path(url)
     files = [found for path in paths for found in _named_files(path)]
     wanted = [(name, path) for name, path in files if _matches(regex, name)]
+    homes = tuple(path.parent.resolve() for path in paths)
     if not may_link:
         _expect_room(target, (path for _, path in wanted))
     for name, path in wanted:
-        place(path, target / name, tick, name=name, may_link=may_link)
+        # what is somebody else's as well, through a link of either kind, isn't the caller's to give away
+        own = path.stat().st_nlink == 1 and any(path.resolve().is_relative_to(home) for home in homes)
+        place(path, target / name, tick, name=name, may_link=may_link and own)
     for folder in {(target / name).parent for name, _ in wanted}:
         _sweep(folder)
     return tuple(StoredFile(name, (target / name).stat().st_size) for name, _ in wanted)
@@ -135,6 +138,9 @@ def place(
         try:
             if not (may_link and _linked(source, part)):
                 _copied(source, part, tick, name or source.name)
+            elif tick is not None:
+                size = part.stat().st_size
+                tick(name or source.name, size, size)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -176,7 +182,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Itera
 
 def _linked(source: Path, part: Path) -> bool:
     try:
-        os.link(source.resolve(), part)
+        os.link(source, part)
     except OSError as error:
         if error.errno in _NO_LINK:
             return False

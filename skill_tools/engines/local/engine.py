@@ -33,13 +33,17 @@ from skill_tools.engines.local.environment import host_environment
 from skill_tools.engines.local.run_folder import RunFolder, RunRequest, write_whole
 from skill_tools.engines.local.staging import staged_path
 from skill_tools.engines.local.supervisor import FORERUNNERS_S, canceled_by
-from skill_tools.errors import EngineError, InputError
+from skill_tools.errors import EngineError, InputError, VdaError
 from skill_tools.flows.render import load_document
 from skill_tools.flows.spec import WorkflowSpec, parse
 from skill_tools.storage import file_store
+from skill_tools.storage.url import file_path
 
 POOL = Pool("local", "ONLINE", ("embedded",), "embedded", "This machine")
 LAUNCH_S = 30.0
+LEAVE_S = 10.0
+BRIEFLY_S = 0.2
+"""Whoever only asks whether a lock is held has it for an instant."""
 BACKEND_EXIT = 3001
 DIED = "The supervisor of this workflow died; `vda resume` continues where it was"
 
@@ -112,7 +116,7 @@ class LocalEngine:
             spec = _load(request)
         except InputError as error:
             return (error.message,)
-        return tuple(_against(spec, request))
+        return tuple(self._against(spec, request))
 
     def command(self, request: SubmitRequest) -> tuple[str, ...]:
         """Return the canonical submit as an argument list: what would do the same on OSMO."""
@@ -128,7 +132,7 @@ class LocalEngine:
             EngineError: this engine refuses it, or can't start it.
         """
         spec = _load(request)
-        against = tuple(_against(spec, request))
+        against = tuple(self._against(spec, request))
         if against:
             raise EngineError(
                 f"The embedded engine refuses the workflow: {' '.join(against)}",
@@ -137,7 +141,7 @@ class LocalEngine:
                 code="engine.refused",
             )
         folder = self._claim(spec.name)
-        supervising = lock.take(folder.supervisor_lock)
+        supervising = lock.take(folder.supervisor_lock, patience_s=BRIEFLY_S)
         if supervising is None:
             raise EngineError(f"{folder.path} is in use by another process", retry="now")
         try:
@@ -154,7 +158,7 @@ class LocalEngine:
             self._launch(folder, supervising)
         finally:
             os.close(supervising)
-        return Submission(folder.workflow_id, overview=folder.path.as_uri())
+        return Submission(folder.workflow_id, folder.path.as_uri(), tuple(_left_out(spec)))
 
     def find(self, run_id: str, values: Mapping[str, str]) -> tuple[str, ...]:
         """Return the ids of workflows of this run id that were submitted with these values."""
@@ -192,7 +196,7 @@ class LocalEngine:
         if has_ended(folder.state().status):
             return
         write_whole(folder.cancel_file, _user().encode())
-        supervising = lock.take(folder.supervisor_lock)
+        supervising = lock.take(folder.supervisor_lock, patience_s=BRIEFLY_S)
         if supervising is not None:  # nobody is there to see the request
             try:
                 self._end_unsupervised(folder)
@@ -208,7 +212,8 @@ class LocalEngine:
             Whether a supervisor was started: not for one that is alive or has completed.
         """
         folder = self._folder(workflow_id)
-        supervising = lock.take(folder.supervisor_lock)
+        leaving = has_ended(folder.state().status)  # a supervisor that is still there is on its way out
+        supervising = lock.take(folder.supervisor_lock, patience_s=LEAVE_S if leaving else BRIEFLY_S)
         if supervising is None:
             return False
         try:
@@ -233,6 +238,28 @@ class LocalEngine:
     def upload(self, paths: Sequence[Path], url: str, tick: Ticker | None = None) -> None:
         """Copy files flat below a URL; what is there under the same name is replaced at once."""
         file_store.upload(paths, url, tick)
+
+    def _against(self, spec: WorkflowSpec, request: SubmitRequest) -> Iterator[str]:
+        """Yield what a service would find by looking around: pool, platforms, credentials, places."""
+        if request.pool != POOL.name:
+            yield f"Pool {request.pool} not found; there is {POOL.name}."
+        for name, resource in spec.resources.items():
+            if resource.platform not in {None, *POOL.platforms}:
+                yield f"Resource {name}: platform {resource.platform} is not in pool {POOL.name}."
+        for credential in sorted(spec.credentials):
+            yield f"Could not find the credential: {credential}."
+        for source in (source.task for task in spec.tasks for source in task.inputs if source.task):
+            if ":" in source and not self._has_completed(source):
+                yield f"Task input {source} has not completed."
+        yield from _bad_places(spec)
+
+    def _has_completed(self, reference: str) -> bool:
+        workflow_id, _, name = reference.partition(":")
+        try:
+            tasks = self.query(workflow_id).tasks
+        except EngineError:
+            return False
+        return any(task.name == name and task.status == "COMPLETED" for task in tasks)
 
     def _claim(self, name: str) -> RunFolder:
         """Make the folder of the next number; two processes never get the same."""
@@ -305,21 +332,29 @@ def _load(request: SubmitRequest) -> WorkflowSpec:
     return parse(load_document(request.workflow_file, request.values), schemes=frozenset({"file"}))
 
 
-def _against(spec: WorkflowSpec, request: SubmitRequest) -> Iterator[str]:
-    """Yield what a service would find by looking around: pool, platforms, credentials, places."""
-    if request.pool != POOL.name:
-        yield f"Pool {request.pool} not found; there is {POOL.name}."
-    for name, resource in spec.resources.items():
-        if resource.platform not in {None, *POOL.platforms}:
-            yield f"Resource {name}: platform {resource.platform} is not in pool {POOL.name}."
-    for credential in sorted(spec.credentials):
-        yield f"Could not find the credential: {credential}."
+def _bad_places(spec: WorkflowSpec) -> Iterator[str]:
     for task in spec.tasks:
-        for file in task.files:
-            try:
+        urls = [*(source.url for source in task.inputs), *(target.url for target in task.outputs)]
+        try:
+            for url in filter(None, urls):
+                file_path(url)
+            for file in task.files:
                 staged_path(Path("/"), file.path)
-            except EngineError as error:
-                yield f"{error.message}."
+        except VdaError as error:
+            yield f"Task {task.name}: {error.message}."
+
+
+def _left_out(spec: WorkflowSpec) -> Iterator[str]:
+    """Yield what a spec asks for and this machine doesn't do."""
+    for task in spec.tasks:
+        asked = {
+            "checkpoint": task.checkpoint,
+            "exitActions": task.exit_actions,
+            "kpis": task.kpis,
+            "volumeMounts": task.volume_mounts,
+        }
+        for name in (name for name, value in asked.items() if value):
+            yield f"Task {task.name}: the embedded engine leaves out {name}."
 
 
 def _ended_as(

@@ -14,8 +14,8 @@ from pathlib import Path
 RETRY_S = 0.02
 
 
-def take(path: Path, *, patience_s: float = 0.2) -> int | None:
-    """Take a lock and return its descriptor, to be closed or handed on; None while somebody has it.
+def take(path: Path, *, patience_s: float) -> int | None:
+    """Take a lock and return its descriptor, to be closed or handed on; None if somebody keeps it.
 
     A little patience is needed even for a free lock: whoever asks `is_held` has it for an instant.
     """

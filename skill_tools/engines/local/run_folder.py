@@ -48,6 +48,11 @@ class TaskFolder:
         return self.path / "output"
 
     @property
+    def withheld(self) -> Path:
+        """What a task had made when it failed or was stopped: for people, no input of another task."""
+        return self.path / "output_withheld"
+
+    @property
     def inputs(self) -> Path:
         """The folder with a folder for each input: `0`, `1` and so on."""
         return self.path / "input"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -51,7 +52,8 @@ class Stage:
         """
         folder = self.folder
         self.tidy()
-        shutil.rmtree(folder.output, ignore_errors=True)
+        for left in (folder.output, folder.withheld):  # by an attempt before this one
+            shutil.rmtree(left, ignore_errors=True)
         folder.progress_file.unlink(missing_ok=True)
         for made in (folder.root, folder.output, *self._inputs):
             made.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,11 @@ class Stage:
             put = file_store.upload(made, url, tick, regex=target.regex, may_link=True)
             told.append(f"Uploaded {len(put)} files to {url}")
         return tuple(told)
+
+    def withhold(self) -> None:
+        """Take the output of a task that has not ended well out of the reach of others."""
+        with suppress(FileNotFoundError):
+            self.folder.output.replace(self.folder.withheld)
 
     def tidy(self) -> None:
         """Remove what only the command needed; output and log stay."""

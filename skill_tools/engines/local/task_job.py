@@ -107,6 +107,8 @@ class TaskJob:
             exit_code, failure = self._walk()
         except _StoppedError:
             exit_code, failure = None, ""
+        if exit_code != 0:
+            self._stage.withhold()
         self._post(Ended(self._name, self._clock(), exit_code, failure))
 
     def _walk(self) -> tuple[int, str]:
@@ -117,7 +119,10 @@ class TaskJob:
         self._post(Staged(self._name))
         self._go.wait()
         self._check()
-        exit_code = self._run(command)
+        try:
+            exit_code = self._run(command)
+        except OSError as error:
+            return self._gave_up(RUNTIME_EXIT, error)
         self._check()
         if exit_code != 0:
             return exit_code, f"Exit Code {exit_code}"

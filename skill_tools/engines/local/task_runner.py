@@ -8,7 +8,7 @@ supervisor is dead. It writes what happens to stdout, one JSON object a line.
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import importlib
 import json
 import os
 import selectors
@@ -28,6 +28,8 @@ SWEEP_S = 5.0
 STOP = b"stop\n"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """What a shell answers when a command isn't there, or is none."""
+UNKNOWN_EXIT = 4000
+"""OSMO's exit code for an end that nobody saw."""
 
 _LINUX_PR_SET_CHILD_SUBREAPER = 36
 
@@ -107,6 +109,7 @@ class Runner:
     def __init__(self, job: Job, orders: bytes, wake: int) -> None:
         self._job, self._orders, self._wake = job, orders, wake
         self._log = TaskLog(Path(job.log), f"[{job.label}]", limit_bytes=job.log_bytes, secrets=job.secrets)
+        self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._exit_code: int | None = None
         self._kill_at: float | None = None
@@ -141,7 +144,7 @@ class Runner:
             return None
         finally:
             os.close(writing)
-        self._pid = process.pid
+        self._process, self._pid = process, process.pid  # one that is let go of collects its child itself
         os.set_blocking(reading, False)
         return reading
 
@@ -155,7 +158,8 @@ class Runner:
             left = None if self._kill_at is None else max(self._kill_at - time.monotonic(), 0)
             for key, _ in self._selector.select(left):
                 key.data()
-            self._reap()
+            if not self._reap() and self._exit_code is None:
+                self._exit_code = UNKNOWN_EXIT
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._sweep()
 
@@ -223,8 +227,9 @@ class Runner:
 def adopt_orphans() -> None:
     """Make this process the parent of its descendants' orphans, where the system can (Linux)."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_LINUX_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        with contextlib.suppress(ImportError, OSError, AttributeError):  # there are Pythons without ctypes
+            libc = importlib.import_module("ctypes").CDLL(None)
+            libc.prctl(_LINUX_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _children() -> list[int]:

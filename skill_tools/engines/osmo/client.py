@@ -124,14 +124,14 @@ class Client:
         hidden: Sequence[str] = (),
         watch: Callable[[str], None] | None = None,
     ) -> Finished:
-        """Send a write once and return how it ended; `hidden` values are blotted out of what it said.
+        """Send a write once and return how it ended; `hidden` values are blotted out of an error's words.
 
         Raises:
             OutcomeUnknown: it was cut short.
         """
-        finished = _blotted(self.call(arguments, limits, watch), hidden)
+        finished = self.call(arguments, limits, watch)
         if was_cut_short(finished):
-            raise unknown(what, refusals.cut_short(finished, what, limits.time_s))
+            raise unknown(what, refusals.cut_short(_blotted(finished, hidden), what, limits.time_s))
         return finished
 
     def call(
@@ -146,9 +146,9 @@ class Client:
             raise refusals.not_installed(self._executable) from error
 
 
-def unwritten(finished: Finished, what: str) -> EngineError:
+def unwritten(finished: Finished, what: str, hidden: Sequence[str] = ()) -> EngineError:
     """Return the error for a write that didn't say it was done: refused, or nobody knows."""
-    error = refusals.refused(finished, what)
+    error = refusals.refused(_blotted(finished, hidden), what)
     if _NEVER_SENT.search(finished.stdout + finished.stderr):
         return error
     if error.code in _TRANSIENT or error.code == "engine.interrupted" or not refusals.was_answered(finished):

@@ -117,11 +117,12 @@ class OsmoEngine:
     def put_credential(self, name: str, kind: str, payload: Mapping[str, str]) -> None:
         """Ask OSMO once to store a credential, whatever is there."""
         what = f"storing the credential {name}"
+        hidden = storing.secrets_of(payload)
         with storing.as_files(payload) as pairs:
             arguments = ("credential", "set", name, "--type", kind, "--payload-file", *pairs)
-            finished = self._osmo.write(what, arguments, hidden=storing.secrets_of(payload))
+            finished = self._osmo.write(what, arguments, hidden=hidden)
         if f"Set {kind} credential {name}." not in finished.stdout:
-            raise unwritten(finished, what)
+            raise unwritten(finished, what, hidden)
 
     def pod_templates(self) -> Mapping[str, object]:
         """Return the pod templates by name; OSMO may show them to administrators only."""
@@ -186,14 +187,14 @@ class OsmoEngine:
         return self._osmo.read(f"querying {workflow_id}", arguments, replies.workflow)
 
     def logs(self, workflow_id: str, task: str | None, *, tail: int) -> tuple[str, ...]:
-        """Return the newest `tail` log lines of a task, or of the whole workflow.
+        """Return the newest `tail` log lines of a task, or of the whole workflow; all of them for 0.
 
         `osmo` follows a workflow that is alive; it is interrupted once it has caught up.
         """
         of_task = () if task is None else ("--task", _identifier(task))
-        arguments = ("workflow", "logs", _identifier(workflow_id), *of_task, "-n", str(max(tail, 1)))
+        arguments = ("workflow", "logs", _identifier(workflow_id), *of_task, "-n", str(max(tail, 0)))
         lines = self._osmo.read(f"reading the logs of {workflow_id}", arguments, replies.log_lines, FOLLOW)
-        return lines[-max(tail, 1) :]
+        return lines[-tail:] if tail > 0 else lines
 
     def cancel(self, workflow_id: str) -> None:
         """Ask for the end of a workflow; fine if it has ended already."""

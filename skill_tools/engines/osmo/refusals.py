@@ -17,6 +17,8 @@ _SERVICE_TROUBLE = 10
 _BUSY = 75
 
 _ERROR_TEXT = re.compile(r"Error message:\s*(.*?)\s*(?:Error code:|\Z)", re.DOTALL)
+_SAID_ON_SUCCESS = re.compile(r"^(?:Workflow cancelation failed for workflow \S+|Error): (.+)$", re.MULTILINE)
+"""Refusals that come with exit code 0 and without the usual frame."""
 _BODY = re.compile(r"Body:\s*(\{.*\})", re.DOTALL)
 _STATUS = re.compile(r"Status Code: (\d{3})")
 _TRACE = re.compile(r"Traceback \(most recent call last\):")
@@ -157,16 +159,16 @@ REFUSALS = (
         "look at the values, then `osmo workflow submit … --dry-run`",
     ),
     _refusal(
-        "unknown_workflow",
-        r"workflow \S+ is not found",
-        "OSMO has no workflow of this id",
-        "take an id that `osmo workflow list` shows",
-    ),
-    _refusal(
         "unknown_task",
         r"task \S+ of workflow \S+ is not found",
         "the workflow has no task of this name",
         "take a name that `osmo workflow query` shows",
+    ),
+    _refusal(
+        "unknown_workflow",
+        r"workflow \S+ is not found",
+        "OSMO has no workflow of this id",
+        "take an id that `osmo workflow list` shows",
     ),
     _refusal(
         "unknown_bucket",
@@ -332,7 +334,7 @@ def _message(text: str) -> str:
     document = _document(text)
     if isinstance(document, dict) and "code" in document and isinstance(document.get("message"), str):
         return str(document["message"]).strip()
-    found = _ERROR_TEXT.search(text)
+    found = _ERROR_TEXT.search(text) or _SAID_ON_SUCCESS.search(text)
     if found is None:
         return ""
     body = _BODY.search(found.group(1))

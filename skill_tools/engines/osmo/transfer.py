@@ -45,7 +45,8 @@ class Figure:
         """Tell whether this is how a bar prints `size_bytes`; below 1000 the figure is exact."""
         if not self.power:
             return size_bytes == round(self.digits)
-        return any(abs(size_bytes / base**self.power - self.digits) <= self.step for base in (1000, 1024))
+        half = self.step * 0.51  # what rounding may take off, and a float's own share
+        return any(abs(size_bytes / base**self.power - self.digits) <= half for base in (1000, 1024))
 
 
 @dataclass(frozen=True)

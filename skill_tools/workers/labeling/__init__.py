@@ -1,14 +1,14 @@
 """Label a clip: tracked boxes, an overlay, answers to a question bank, events.
 
-cli        the container's command line: `--config FILE key=value …`
-config     what may be configured, with its defaults
-classes    the names that can be detected, and which of them are one kind of thing
-detector   what a detector is; nanodet, weights: the one that comes with the package
-kalman, bytetrack, labels: detections → tracks → the labels that are kept
-frames, pipeline: the clip, decoded once, through detection and the overlay
-overlay, writers: what is left on disk
-measure    what can be told from the picture's statistics alone
-questions, answers: the question bank and its answers
-endpoint, visual, events: what is asked of a vision-language model
-summary    the figures of it all; job: the order of it all
+cli, config                             the container's command line, and what may be configured
+classes                                 what can be detected, and which classes are one kind of thing
+detector, nanodet, weights, superres    pictures → boxes
+kalman, bytetrack, labels               boxes → tracks → the labels that are kept
+frames, stream, pipeline                the clip, decoded once, through all of it at the same time
+overlay, writers, summary               what is left on disk
+gauge, judge                            what the pictures' figures alone can tell
+questions, answers                      the question bank and its answers
+model, endpoint, visual, events         what is asked of a vision-language model
+spoken_json                             objects out of its words
+job                                     the order of it all
 """

@@ -7,7 +7,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ import httpx
 
 from skill_tools.workers.labeling.config import Endpoint
 from skill_tools.workers.labeling.frames import Still
+from skill_tools.workers.labeling.model import ModelFailure, TimeLimits
 
 KEY_NAMES = ("VLM_API_KEY", "OPENAI_API_KEY", "NVIDIA_API_KEY")
 MOST_RESPONSE_BYTES = 4_000_000
@@ -23,18 +23,6 @@ PATIENCE = 2
 
 _SUFFIX = re.compile(r"/(?:chat/completions|completions|responses|embeddings|models)/?$")
 _AUTH_WORDS = re.compile(r"^(?:authorization:\s*)?(?:bearer\s+)?", re.IGNORECASE)
-
-
-class EndpointFailure(Exception):
-    """The model gave no answer; the message says why, in words for the record."""
-
-
-@dataclass(frozen=True)
-class TimeLimits:
-    """How long the model may take."""
-
-    request_s: float = 120.0
-    total_s: float = 1800.0
 
 
 class VisionModel:
@@ -48,7 +36,7 @@ class VisionModel:
         endpoint: Endpoint,
         *,
         environ: Mapping[str, str],
-        limits: TimeLimits = TimeLimits(),
+        limits: TimeLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base, self._model = base_url(endpoint.url), endpoint.model
@@ -73,13 +61,13 @@ class VisionModel:
         """Send `instructions` (the system's part), `request` and pictures; give the model's words.
 
         Raises:
-            EndpointFailure: it can't be reached, is too slow, or answers with an error or nonsense.
+            ModelFailure: it can't be reached, is too slow, or answers with an error or nonsense.
         """
         if self._failures >= PATIENCE:
-            raise EndpointFailure(f"the endpoint was given up: {self._last_failure}")
+            raise ModelFailure(f"the endpoint was given up: {self._last_failure}")
         try:
             words = _content(self._post(self._body(instructions, request, stills)))
-        except EndpointFailure as failure:
+        except ModelFailure as failure:
             self._failures += 1
             self._last_failure = str(failure)
             raise
@@ -110,7 +98,7 @@ class VisionModel:
             try:
                 self._model = str(listed["data"][0]["id"])
             except (LookupError, TypeError) as problem:
-                raise EndpointFailure("the endpoint lists no model") from problem
+                raise ModelFailure("the endpoint lists no model") from problem
         return self._model
 
     def _post(self, body: Mapping[str, Any]) -> Any:
@@ -129,13 +117,13 @@ class VisionModel:
             try:
                 return json.loads(text)
             except ValueError as problem:
-                raise EndpointFailure("the endpoint's response isn't JSON") from problem
-        raise EndpointFailure(f"the endpoint answered with HTTP {status}")
+                raise ModelFailure("the endpoint's response isn't JSON") from problem
+        raise ModelFailure(f"the endpoint answered with HTTP {status}")
 
     def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
         deadline = min(self._clock() + self._limits.request_s, self._start + self._limits.total_s)
         if self._clock() >= deadline:
-            raise EndpointFailure(f"the time for the model is used up ({self._limits.total_s:.0f} s)")
+            raise ModelFailure(f"the time for the model is used up ({self._limits.total_s:.0f} s)")
         try:
             with self._client.stream(method, url, json=body) as response:
                 parts, size = [], 0
@@ -143,14 +131,14 @@ class VisionModel:
                     parts.append(part)
                     size += len(part)
                     if size > MOST_RESPONSE_BYTES:
-                        raise EndpointFailure("the endpoint's response is too long")
+                        raise ModelFailure("the endpoint's response is too long")
                     if self._clock() >= deadline:
                         raise _too_slow(self._limits)
                 return response.status_code, b"".join(parts).decode("utf-8", errors="replace")
         except httpx.TimeoutException as problem:
             raise _too_slow(self._limits) from problem
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
-            raise EndpointFailure(f"the endpoint can't be reached ({type(problem).__name__})") from problem
+            raise ModelFailure(f"the endpoint can't be reached ({type(problem).__name__})") from problem
 
 
 def base_url(given: str) -> str:
@@ -178,13 +166,13 @@ def _content(response: Any) -> str:
     try:
         content = response["choices"][0]["message"]["content"]
     except (LookupError, TypeError) as problem:
-        raise EndpointFailure("the endpoint's response holds no message") from problem
+        raise ModelFailure("the endpoint's response holds no message") from problem
     if isinstance(content, list):
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     if not isinstance(content, str) or not content.strip():
-        raise EndpointFailure("the model gave no words")
+        raise ModelFailure("the model gave no words")
     return content
 
 
-def _too_slow(limits: TimeLimits) -> EndpointFailure:
-    return EndpointFailure(f"the endpoint gave no whole answer within {limits.request_s:g} s")
+def _too_slow(limits: TimeLimits) -> ModelFailure:
+    return ModelFailure(f"the endpoint gave no whole answer within {limits.request_s:g} s")

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from skill_tools.errors import InputError
-from skill_tools.workers.labeling.endpoint import EndpointFailure, VisionModel
 from skill_tools.workers.labeling.frames import FrameSpool
+from skill_tools.workers.labeling.model import Model, ModelFailure
 from skill_tools.workers.labeling.spoken_json import objects_in
 from skill_tools.workers.labeling.writers import VERSION
 
@@ -111,14 +111,14 @@ def load_prompt(path: str) -> str:
 
 
 def ask_events(
-    model: VisionModel, spool: FrameSpool, *, prompt: str, video: str, duration_s: float
+    model: Model, spool: FrameSpool, *, prompt: str, video: str, duration_s: float
 ) -> EventsDocument:
     """Ask the model for the clip's events; what goes wrong is the reason of a `not_answered`."""
     stills = spool.stills(0, duration_s, most=MOST_STILLS)
     request = f"The clip lasts {duration_s:.2f} s. Its frames are above. Reply with the two JSON objects."
     try:
         words = model.complete(prompt, request, stills)
-    except EndpointFailure as failure:
+    except ModelFailure as failure:
         return EventsDocument(video=video, status="not_answered", reason=str(failure))
     return read_events(words, video=video, duration_s=duration_s)
 

@@ -14,11 +14,11 @@ from skill_tools.workers.labeling.answers import Evidence, McqDocument, answer_b
 from skill_tools.workers.labeling.bytetrack import CONFIDENT_SHARE, ByteTracker, TrackerParameters
 from skill_tools.workers.labeling.config import LabelingConfig
 from skill_tools.workers.labeling.detector import Detector
-from skill_tools.workers.labeling.endpoint import TimeLimits, VisionModel
 from skill_tools.workers.labeling.events import EventsDocument, ask_events, load_prompt
 from skill_tools.workers.labeling.frames import FrameSpool
 from skill_tools.workers.labeling.gauge import Gauge
 from skill_tools.workers.labeling.labels import LabelledClip, LabelStore
+from skill_tools.workers.labeling.model import Model, TimeLimits
 from skill_tools.workers.labeling.nanodet import NanoDet
 from skill_tools.workers.labeling.pipeline import Instruments, PassTimes, run_pass
 from skill_tools.workers.labeling.questions import QuestionBank, load_bank
@@ -108,9 +108,11 @@ def _read_inputs(config: LabelingConfig, environ: Mapping[str, str]) -> _Inputs:
     return _Inputs(clip, bank, prompt, detector, _output_folder(config.data.output_dir), notes)
 
 
-def _open_model(config: LabelingConfig, environ: Mapping[str, str], stack: ExitStack) -> VisionModel | None:
+def _open_model(config: LabelingConfig, environ: Mapping[str, str], stack: ExitStack) -> Model | None:
     if not config.endpoints.vlm.url:
         return None
+    from skill_tools.workers.labeling.endpoint import VisionModel
+
     limits = TimeLimits(request_s=_positive(environ, "VDA_VLM_TIMEOUT_S", TimeLimits.request_s))
     return stack.enter_context(VisionModel(config.endpoints.vlm, environ=environ, limits=limits))
 
@@ -166,7 +168,7 @@ def _answer(
     bank: QuestionBank,
     labelled: LabelledClip,
     instruments: Instruments,
-    model: VisionModel | None,
+    model: Model | None,
 ) -> McqDocument:
     fps, window_frames = config.mcq.fps, config.mcq.window_frames
     asker = VisualAsker(model, instruments.plain) if model and instruments.plain else NO_ENDPOINT
@@ -185,7 +187,7 @@ def _tell_events(
     prompt: str,
     labelled: LabelledClip,
     drawn: FrameSpool | None,
-    model: VisionModel | None,
+    model: Model | None,
 ) -> EventsDocument:
     if model and drawn:
         duration_s = labelled.duration_s

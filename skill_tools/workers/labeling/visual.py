@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skill_tools.workers.labeling.answers import Answer, Window
-from skill_tools.workers.labeling.endpoint import EndpointFailure, VisionModel
 from skill_tools.workers.labeling.frames import FrameSpool
+from skill_tools.workers.labeling.model import Model, ModelFailure
 from skill_tools.workers.labeling.questions import Question
 from skill_tools.workers.labeling.spoken_json import objects_in
 
@@ -28,7 +28,7 @@ _INSTRUCTIONS = (
 class VisualAsker:
     """Asks about the pictures that were sampled."""
 
-    model: VisionModel
+    model: Model
     spool: FrameSpool
 
     def ask(self, questions: Sequence[Question], window: Window) -> Mapping[str, Answer] | str:
@@ -38,7 +38,7 @@ class VisualAsker:
             return "no picture was sampled"
         try:
             words = self.model.complete(_INSTRUCTIONS, _request(questions), stills)
-        except EndpointFailure as failure:
+        except ModelFailure as failure:
             return str(failure)
         objects = objects_in(words)
         if not objects:

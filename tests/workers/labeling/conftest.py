@@ -22,17 +22,19 @@ ASSETS = Path(__file__).parents[3] / "assets"
 
 @pytest.fixture(scope="session")
 def sample_clip() -> Path:
+    """Give the real clip that the project carries."""
     return ASSETS / "samples" / "campus_walkway.mp4"
 
 
 @pytest.fixture(scope="session")
 def weights() -> Path:
+    """Give the vendored network."""
     return ASSETS / "models" / "nanodet_g_coco80_416.onnx"
 
 
 @pytest.fixture(scope="session")
 def short_clip(sample_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's first 16 frames at half size."""
+    """Give the sample's first 16 frames at half size."""
     path = tmp_path_factory.mktemp("clips") / "short.mp4"
     with ClipWriter(path, width=384, height=288, rate=Fraction(10)) as writer:
         for index, frame in enumerate(islice(read_frames(sample_clip), 16)):
@@ -54,6 +56,7 @@ class ModelServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
+        """Give the base URL."""
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
 

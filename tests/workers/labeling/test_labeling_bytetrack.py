@@ -17,6 +17,7 @@ Seen = tuple[float, float, int]
 
 
 def tracker(max_age: int = 10) -> ByteTracker:
+    """Make a tracker for confident boxes from 0.4 on."""
     return ByteTracker(TrackerParameters(confident_score=0.4, min_iou=0.3, min_hits=3, max_age=max_age))
 
 
@@ -113,6 +114,7 @@ def test_motion_equals_the_full_filter(frames: int) -> None:
 
 
 def full_start(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start DeepSORT's filter at `box`."""
     mean = np.r_[to_xyah(box), np.zeros(4)]
     height = mean[3]
     std = [height / 10, height / 10, 1e-2, height / 10, height / 16, height / 16, 1e-5, height / 16]
@@ -122,6 +124,7 @@ def full_start(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def full_step(
     mean: np.ndarray, covariance: np.ndarray, measured: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Predict and correct DeepSORT's filter, by its matrices."""
     move = np.eye(8) + np.eye(8, k=4)
     look = np.eye(4, 8)
     height = mean[3]

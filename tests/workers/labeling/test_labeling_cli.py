@@ -30,21 +30,25 @@ KEY = "sk-very-secret"
 
 
 def command(*arguments: str) -> list[str]:
+    """Give the worker's command line."""
     return [sys.executable, "-m", "skill_tools.workers.labeling", *arguments]
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the worker to its end."""
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, check=False, env=os.environ | environ
     )
 
 
 def load(path: Path) -> Any:
+    """Read a JSON file."""
     return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a question bank with a question of each source."""
     path = tmp_path_factory.mktemp("bank") / "question_bank.json"
     path.write_text(json.dumps(BANK))
     return path
@@ -52,7 +56,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(short_clip: Path, bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The labels of the short clip, without an endpoint, with settings from a file and overrides."""
+    """Label the short clip, without an endpoint, with settings from a file and overrides."""
     folder = tmp_path_factory.mktemp("labelled")
     config = folder / "config.yaml"
     config.write_text("tracking:\n  min_track_frames: 4\nevents:\n  enabled: true\nendpoints:\n  vlm:\n")

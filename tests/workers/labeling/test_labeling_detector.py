@@ -32,21 +32,25 @@ IN_FRAME_60 = [
 
 @pytest.fixture(scope="module")
 def frame_60(sample_clip: Path) -> Image:
+    """Give the sample's 61st picture."""
     return next(islice(read_pictures(probe(sample_clip), []), 60, None)).image
 
 
 @pytest.fixture(scope="module")
 def detector(weights: Path) -> NanoDet:
+    """Open the vendored network."""
     return NanoDet(weights, classes=[PERSON, CAR, TRUCK, BICYCLE], threshold=0.2)
 
 
 def found(boxes: list[tuple[float, ...]], scores: list[float], classes: list[int]) -> Detections:
+    """Make detections of plain lists."""
     return Detections(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(classes, np.intp)
     )
 
 
 def assert_finds_all(detections: Detections) -> None:
+    """Hold that everything drawn by hand was found, with its class and confidence."""
     for class_index_, box in IN_FRAME_60:
         overlap = iou(np.array([box], np.float32), detections.boxes)[0]
         best = int(overlap.argmax())

@@ -21,10 +21,12 @@ Change = Callable[[Image, int], np.ndarray]
 
 @pytest.fixture(scope="module")
 def pictures(sample_clip: Path) -> list[Picture]:
+    """Give the sample's first pictures."""
     return list(islice(read_pictures(probe(sample_clip), []), 12))
 
 
 def measured(pictures: list[Picture], change: Change) -> Statistics:
+    """Measure the pictures after `change` (picture, index) was applied to each."""
     gauge = Gauge()
     for index, picture in enumerate(pictures):
         image = np.clip(change(picture.image, index), 0, 255).astype(np.uint8)

@@ -12,9 +12,10 @@ import pytest
 
 from skill_tools.workers.labeling.answers import Window
 from skill_tools.workers.labeling.config import Endpoint
-from skill_tools.workers.labeling.endpoint import EndpointFailure, TimeLimits, VisionModel, base_url
+from skill_tools.workers.labeling.endpoint import VisionModel, base_url
 from skill_tools.workers.labeling.events import ask_events, read_events
 from skill_tools.workers.labeling.frames import FrameSpool
+from skill_tools.workers.labeling.model import ModelFailure, TimeLimits
 from skill_tools.workers.labeling.questions import Question
 from skill_tools.workers.labeling.visual import MOST_STILLS, VisualAsker
 
@@ -37,6 +38,7 @@ def spool() -> Iterator[FrameSpool]:
 
 
 def model_at(url: str, environ: dict[str, str] | None = None, **limits: float) -> VisionModel:
+    """Open a model at `url`."""
     return VisionModel(Endpoint(url=url), environ=environ or {}, limits=TimeLimits(**limits))
 
 
@@ -103,7 +105,7 @@ def test_time_for_the_model_is_bounded_in_all(serve: Any) -> None:
             limits=TimeLimits(request_s=5, total_s=50),
             clock=lambda: next(now),
         )
-        with model, pytest.raises(EndpointFailure, match="used up"):
+        with model, pytest.raises(ModelFailure, match="used up"):
             model.complete("", "", [])
     assert server.requests == []
 

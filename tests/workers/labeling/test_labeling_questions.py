@@ -45,11 +45,13 @@ class Script:
         self.asked: list[list[str]] = []
 
     def ask(self, questions: Sequence[Any], window: Window) -> Mapping[str, Answer] | str:
+        """Give the script's answer for the window."""
         self.asked.append([question.id for question in questions])
         return self.windows[int(window.start_s // 10)]
 
 
 def bank(*questions: dict[str, Any]) -> QuestionBank:
+    """Make a bank; what a question leaves out is filled in."""
     filled = [{"question": "?", "options": ["a", "b"], **question} for question in questions]
     return QuestionBank.model_validate({"questions": filled})
 
@@ -76,6 +78,7 @@ def evidence(short_clip: Path) -> Evidence:
 
 
 def answers(evidence: Evidence, *questions: dict[str, Any]) -> list[QuestionAnswer]:
+    """Answer questions as a bank."""
     return list(answer_bank(bank(*questions), evidence))
 
 

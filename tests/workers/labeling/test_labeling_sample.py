@@ -14,11 +14,13 @@ from skill_tools.workers.labeling.summary import Summary
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder that the labels go to."""
     return tmp_path_factory.mktemp("sample")
 
 
 @pytest.fixture(scope="module")
 def summary(sample_clip: Path, out: Path) -> Summary:
+    """Label the whole sample clip."""
     return run_job(load_config(None, [f"data.input_video={sample_clip}", f"data.output_dir={out}"]), {})
 
 

@@ -10,6 +10,7 @@ from skill_tools.workers.labeling.stream import Behind, ahead
 
 
 def failing_after(count: int) -> Iterator[int]:
+    """Give `count` numbers, then fail."""
     yield from range(count)
     raise ValueError("the source broke")
 
@@ -56,9 +57,13 @@ def test_behind_raises_what_the_work_raised() -> None:
         next(items)
         raise ValueError("the disk is full")
 
-    with pytest.raises(ValueError, match="the disk is full"), Behind[int](work, depth=1) as line:
-        for item in range(100):
-            line.put(item)
+    def hand_over() -> None:
+        with Behind[int](work, depth=1) as line:
+            for item in range(100):
+                line.put(item)
+
+    with pytest.raises(ValueError, match="the disk is full"):
+        hand_over()
 
 
 def test_behind_lets_work_know_that_it_is_abandoned() -> None:
@@ -74,7 +79,11 @@ def test_behind_lets_work_know_that_it_is_abandoned() -> None:
             ended.append("abandoned")
             raise
 
-    with pytest.raises(KeyError), Behind[int](work, depth=1) as line:
-        line.put(1)
-        raise KeyError
+    def fail_midway() -> None:
+        with Behind[int](work, depth=1) as line:
+            line.put(1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_midway()
     assert ended == ["abandoned"]

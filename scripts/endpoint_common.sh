@@ -11,7 +11,7 @@ export_keys() {
   LLM_API_KEY=$(bare_key "${LLM_API_KEY:-${any:-$VLM_API_KEY}}")
   # OpenAI's client refuses to start without a key, and endpoints in the cluster ask for none.
   OPENAI_API_KEY=$(bare_key "${any:-${VLM_API_KEY:-not-needed}}")
-  NVIDIA_API_KEY=${NVIDIA_API_KEY:-$OPENAI_API_KEY}
+  NVIDIA_API_KEY=$(bare_key "${NVIDIA_API_KEY:-$OPENAI_API_KEY}")
   export VLM_API_KEY LLM_API_KEY OPENAI_API_KEY NVIDIA_API_KEY
 }
 

@@ -16,7 +16,14 @@ from jinja2.sandbox import SandboxedEnvironment
 from skill_tools.errors import InputError
 from skill_tools.flows.catalog import ALIASES, CACHE_WORKFLOW, FLOWS, Flow
 from skill_tools.flows.configs import list_cookbooks, plan_batches
-from skill_tools.flows.render import JINJA_MARKERS, is_templated, load_document, load_workflow, variables
+from skill_tools.flows.render import (
+    JINJA_MARKERS,
+    is_templated,
+    load_document,
+    load_workflow,
+    render,
+    variables,
+)
 from skill_tools.flows.spec import OSMO_SCHEMES, WorkflowSpec, violations
 from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES
 from tests.flows.submit_values import CONFIGS, SKILL_DIR, STORAGE, submit_values
@@ -327,3 +334,12 @@ def test_setup_runs_as_the_file_says_with_the_task_root_in_front(tmp_path: Path)
     manifest = yaml.safe_load((output / "configs" / "manifest.yaml").read_text())
     assert manifest["total"] == 4
     assert (output / "cookbook" / "auto_labeling" / "question_bank.json").is_file()
+
+
+def test_the_largest_workflow_survives_the_clients_second_pass_within_its_limits() -> None:
+    """Dumped with every file inside and rendered again, it is the same, and far below 1.5 MB."""
+    values = submit_values(*(f"clip{i}" for i in range(9)))
+    document = load_document(CONFIGS / "augmentation_and_al.yaml", values)
+    dumped = yaml.safe_dump(document)
+    assert len(dumped) < 1_000_000
+    assert yaml.safe_load(render(dumped, values)) == document

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Tell whether a container CLI's output directory holds what it should, whole: exit 0 yes, 1 no and why.
 
 Usage: artifact_check.py variant|labels|files DIRECTORY

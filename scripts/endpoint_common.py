@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Wait until an OpenAI-compatible endpoint lists a model; print its base URL, a tab and the model's name.
 
 The key, if there is one, comes from the environment variable that --key-env names; a bare key,

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write a run's configurations: one file for each variant of each clip, the manifest, the environment.
 
 Runs inside the setup task, in a plain container or on the embedded engine, and needs PyYAML alone.

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Hold a group's lead until every other worker of the group has reported that its work is done.
 
 Rank 0, the lead, serves; every other rank reports to it and may end. So the lead ends last, and with it

@@ -9,7 +9,6 @@ labels: summary.json, which is written last, and annotations_coco.json are JSON 
 files: something is there, and every `*.json` is readable.
 """
 
-# ruff: noqa: INP001 - started by its path inside a task; it belongs to no package
 from __future__ import annotations
 
 import json

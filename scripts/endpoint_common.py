@@ -7,7 +7,6 @@ The key, if there is one, comes from the environment variable that --key-env nam
 Exit codes: 0 found; 2 bad arguments; 3 no model within the time, with the last reason on stderr.
 """
 
-# ruff: noqa: INP001 - started by its path inside a task; it belongs to no package
 from __future__ import annotations
 
 import argparse

@@ -14,7 +14,6 @@ Written below --output:
 A flow without augmentation gets a manifest with no configs and total 0; its clips are VDA_VIDEOS.
 """
 
-# ruff: noqa: INP001 - started by its path inside a task; it belongs to no package
 from __future__ import annotations
 
 import argparse

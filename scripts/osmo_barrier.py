@@ -12,8 +12,7 @@ Exit codes: 0 all have reported, or this rank was heard; 2 bad arguments; 3 time
 the missing ranks); 4 this rank was refused; 5 the lead's port can't be opened.
 """
 
-# ruff: noqa: INP001, UP041 - started by its path, belongs to no package; a container may have Python 3.10,
-# where asyncio.TimeoutError is not yet TimeoutError
+# ruff: noqa: UP041 - a container may have Python 3.10, where asyncio.TimeoutError is not yet TimeoutError
 from __future__ import annotations
 
 import argparse

@@ -31,6 +31,13 @@ OPTIONAL_VALUES = (
 )
 
 
+def stand_in_values(skill_dir: Path) -> dict[str, str]:
+    """Return values with which a bare workflow file can be rendered to be looked at; never submitted."""
+    urls = {key: f"s3://not-given/{key}" for key in REQUIRED_VALUES if key.endswith("_url")}
+    rest = dict.fromkeys(REQUIRED_VALUES, "not-given")
+    return rest | urls | {"run_id": "run-00000000", "skills_dir": str(skill_dir)}
+
+
 def written_variables(variables: Mapping[str, str]) -> str:
     """Write fixed variables as one value: `weather:rain+time_of_day:evening`."""
     return "+".join(f"{name}:{value}" for name, value in sorted(variables.items()))

@@ -13,7 +13,7 @@ from skill_tools.flows import render
 from skill_tools.flows.catalog import FLOWS, Flow, flow_named
 from skill_tools.flows.configs import plan_batches
 from skill_tools.flows.spec import WorkflowSpec
-from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES, ValuesOf
+from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES, ValuesOf, stand_in_values
 from skill_tools.journal import RunRecord
 from skill_tools.storage.url import Layout, is_stem
 from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Problem, Tool
@@ -67,7 +67,11 @@ class CheckSubmissionOutput(Closed):
 def check_submission(given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
     """Check a run's values, given values, or the bare file, whichever there is."""
     flow = _flow(given.workflow)
-    run = None if given.values and not given.run_id else context.open_run(given.run_id, flow.name if flow else None)
+    run = (
+        None
+        if given.values and not given.run_id
+        else context.open_run(given.run_id, flow.name if flow else None)
+    )
     if run is not None:
         return _guard_run(run, given, context)
     if flow is None:
@@ -241,8 +245,8 @@ def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Ou
             code="input.unknown_value",
         )
     missing = [key for key in REQUIRED_VALUES if not given.values.get(key)]
-    values = {key: given.values.get(key) or _stand_in(key, context) for key in REQUIRED_VALUES}
-    values |= given.values
+    known_values = {key: value for key, value in given.values.items() if value}
+    values = stand_in_values(context.settings.skill_dir) | known_values
     tasks, checks = _checked_workflow(file, values, flow)
     data = CheckSubmissionOutput(
         complete=False,
@@ -257,15 +261,6 @@ def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Ou
     if missing:
         text += f" Not given, so not checked: {', '.join(missing)}."
     return Outcome(data, None, messages=[Message(body=text)], problem=_red(red) if red else None)
-
-
-def _stand_in(key: str, context: Context) -> str:
-    """Return a value with which the bare template can be rendered; it is never submitted."""
-    if key == "skills_dir":
-        return str(context.settings.skill_dir)
-    if key.endswith("_url"):
-        return f"s3://not-given/{key}"
-    return {"run_id": "run-00000000"}.get(key, "not-given")
 
 
 CHECK_SUBMISSION = Tool(

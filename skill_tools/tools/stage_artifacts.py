@@ -72,17 +72,17 @@ def stage_artifacts(given: StageArtifactsInput, context: Context) -> Outcome[Sta
     begun = time.monotonic()
     run = context.journal.find(given.run_id)
     layout, engine = _place(given, run, context)
-    root = _root(given, context)
-    root.mkdir(parents=True, exist_ok=True)
-    mirror = RunMirror(root)
-    files = engine.download(layout.run_url, root, _ticker(context))
-    if not files:
+    if not engine.list(layout.run_url):
         raise ArtifactError(
             f"{layout.run_url} holds nothing",
             expected="the output of a run that was completed",
             remedy=f"poll {given.run_id} first; `logs` says what happened",
             code="artifact.nothing_to_stage",
         )
+    root = _root(given, context)
+    root.mkdir(parents=True, exist_ok=True)
+    mirror = RunMirror(root)
+    files = engine.download(layout.run_url, root, _ticker(context))
     clips = _staged_clips(mirror, _videos(given, run, context))
     for clip in clips:
         _stage_input(mirror, clip.video, layout, engine, given.input_local_video)

@@ -204,6 +204,10 @@ class OsmoEngine:
         if accepted not in finished.stdout and "is already finished" not in finished.stdout:
             raise unwritten(finished, what)
 
+    def resume(self, workflow_id: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Do nothing: OSMO looks after its workflows itself."""
+        return False
+
     def list(self, url: str) -> tuple[StoredObject, ...]:
         """List all objects below a URL, recursively; OSMO's CLI doesn't tell their sizes."""
         return self._objects(url, "--recursive")

@@ -53,7 +53,7 @@ class Statistics:
     """Standard deviation of luma at large scale, by its mean."""
     colourfulness: float
     warmth: float
-    """Mean Cr - Cb."""
+    """Mean Cr - Cb by mean luma, over what is grey in the source: the colour of the light."""
     grain: float
     """Mean absolute difference of luma from its neighbours to the sides."""
     ground: float
@@ -75,7 +75,10 @@ class Evaluation:
         """Take a frame of the source and the same frame of the variant into account."""
         if self.check.enabled:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
-        pair = tuple(statistics(planes, self.levels, view.geometry.ground) for planes in (before, after))
+        grey = _greyest(before, self.levels)
+        pair = tuple(
+            statistics(planes, self.levels, view.geometry.ground, grey) for planes in (before, after)
+        )
         self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
         self._patterns.append(_pattern_change(before, after, view.geometry.ground))
 
@@ -118,8 +121,8 @@ def edge_agreement(before: Plane, after: Plane, check: HallucinationCheck) -> tu
     )
 
 
-def statistics(planes: Planes, levels: Levels, ground: Map) -> Statistics:
-    """Measure a frame."""
+def statistics(planes: Planes, levels: Levels, ground: Map, grey: NDArray[np.bool_]) -> Statistics:
+    """Measure a frame, its warmth where the source is `grey`; both maps are of the small size."""
     small = planes.shrunk(*small_size(planes.size))
     luma = (small.y.astype(np.float32) - levels.black) / levels.luma_span
     cb = (small.u.astype(np.float32) - 128) / levels.chroma_span
@@ -135,7 +138,7 @@ def statistics(planes: Planes, levels: Levels, ground: Map) -> Statistics:
         light - dark,
         float(base.std() / max(float(base.mean()), 0.02)),
         float(np.hypot(cb, cr).mean()),
-        float((cr - cb).mean()),
+        float((cr - cb)[grey].mean() / max(float(luma[grey].mean()), 0.05)),
         grain,
         on_ground,
     )
@@ -163,10 +166,7 @@ class _Change:
 
     @property
     def warmer(self) -> float:
-        # A cast scales with the light that carries it.
-        return self.after.warmth / max(self.after.median, 0.05) - self.before.warmth / max(
-            self.before.median, 0.05
-        )
+        return self.after.warmth - self.before.warmth
 
 
 _Rule = Callable[[_Change], tuple[bool, dict[str, float]]]
@@ -290,6 +290,13 @@ def _gradient(plane: Plane, blur_ksize: int) -> NDArray[np.float32]:
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     return cv2.magnitude(across, down)
+
+
+def _greyest(planes: Planes, levels: Levels) -> NDArray[np.bool_]:
+    small = planes.shrunk(*small_size(planes.size))
+    colour = np.hypot(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
+    lit = small.y > levels.luma(0.15)
+    return (colour <= np.percentile(colour, 40)) & (lit | ~lit.any())
 
 
 def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:

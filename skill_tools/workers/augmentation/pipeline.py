@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from av.video.frame import VideoFrame
 
@@ -18,11 +18,12 @@ from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.effects import Chain
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.planes import Levels, Planes, editable
+from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Edited: TypeAlias = tuple[VideoFrame, Planes]
 
 _LOOKAHEAD_BYTES = 96 << 20
 _LOOKAHEAD_FRAMES = 32
@@ -91,7 +92,7 @@ def render(job: Job) -> Rendered:
             audio_from=info.path if info.has_audio else None,
         ) as writer,
         closing(_Pump(lambda: _decoded(info.path, job.levels, result.skipped, timer))) as source,
-        closing(_Sink(lambda frame: timer.call("encode", writer.write, frame))) as sink,
+        closing(_Sink(lambda edited: timer.call("encode", _encode, writer, *edited))) as sink,
     ):
         _edit(source, sink, job, result, timer)
         sink.finish()
@@ -119,7 +120,7 @@ def _edit(source: _Pump, sink: _Sink, job: Job, result: Rendered, timer: _Timer)
             timer.add("effects", time.perf_counter() - begun)
             if before is not None:
                 timer.call("evaluate", job.evaluation.see, before, item.planes, view)
-            sink.put(item.frame)
+            sink.put((item.frame, item.planes))
             result.frames += 1
             job.advance()
 
@@ -184,7 +185,7 @@ def _decoded(path: Path, levels: Levels, skipped: list[str], timer: _Timer) -> I
         given = next(frames, None)
         if given is None:
             return
-        frame = editable(given, levels)
+        frame = in_planes(given, levels)
         planes = Planes.of(frame)
         small = shrunk(planes)
         starts = previous is None or is_cut(previous, small)
@@ -192,6 +193,12 @@ def _decoded(path: Path, levels: Levels, skipped: list[str], timer: _Timer) -> I
         timer.add("decode", time.perf_counter() - begun)
         yield Decoded(frame, planes, small, index, float((frame.pts or 0) * (frame.time_base or 0)), starts)
         index += 1
+
+
+def _encode(writer: ClipWriter, frame: VideoFrame, planes: Planes) -> None:
+    frame.make_writable()
+    planes.into(frame)
+    writer.write(frame)
 
 
 class _Timer:
@@ -257,21 +264,21 @@ class _Pump:
 class _Sink:
     """Hands frames to a function in a thread of its own, a few items behind."""
 
-    def __init__(self, take: Callable[[VideoFrame], None]) -> None:
+    def __init__(self, take: Callable[[_Edited], None]) -> None:
         self._take = take
-        self._queue: Queue[VideoFrame | None] = Queue(_QUEUE_FRAMES)
+        self._queue: Queue[_Edited | None] = Queue(_QUEUE_FRAMES)
         self._error: BaseException | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
         self._thread.start()
 
-    def put(self, frame: VideoFrame | None) -> None:
+    def put(self, edited: _Edited | None) -> None:
         """Pass a frame on; raise here what went wrong there."""
         while True:
             if self._error is not None:
                 raise self._error
             with suppress(Full):
-                self._queue.put(frame, timeout=0.1)
+                self._queue.put(edited, timeout=0.1)
                 return
 
     def finish(self) -> None:
@@ -290,9 +297,9 @@ class _Sink:
         try:
             while not self._stop.is_set():
                 with suppress(Empty):
-                    frame = self._queue.get(timeout=0.1)
-                    if frame is None:
+                    edited = self._queue.get(timeout=0.1)
+                    if edited is None:
                         return
-                    self._take(frame)
+                    self._take(edited)
         except BaseException as error:  # noqa: BLE001 - it is raised where the frames are put
             self._error = error

@@ -99,10 +99,10 @@ class Tracker:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._geometry = scene.geometry
+        self._ground: Map = scene.geometry.ground
 
-    def look(self, planes: Planes, index: int, time_s: float) -> View:
-        """Return what there is to know about a frame before it is edited."""
-        small = shrunk(planes)
+    def look(self, small: Planes, index: int, time_s: float) -> View:
+        """Return what there is to know about a frame, given at the small size, before it is edited."""
         if not self._scene.still:
             self._geometry = self._followed(small)
         return View(time_s, index, self._scene, small, self._geometry)
@@ -110,10 +110,10 @@ class Tracker:
     def _followed(self, small: Planes) -> Geometry:
         old = self._geometry
         fresh = self._scene.colours.ground_in(small, old.sky)
-        ground = cv2.addWeighted(old.ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
-        depth = _depth(ground, old.sky, old.horizon, self._scene.size)
+        self._ground = cv2.addWeighted(self._ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
+        depth = _depth(self._ground, old.sky, old.horizon, self._scene.size)
         depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
-        return Geometry(ground, old.sky, old.horizon, depth)
+        return Geometry(_spared(self._ground, small), old.sky, old.horizon, depth)
 
 
 def shrunk(planes: Planes) -> Planes:
@@ -135,7 +135,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
     sky = _sky(background, levels)
     colours, ground = GroundColours.learned(background, sky, _trodden(samples, background, still=still))
     horizon = _horizon(ground, sky)
-    geometry = Geometry(ground, sky, horizon, _depth(ground, sky, horizon, size))
+    geometry = Geometry(_spared(ground, background), sky, horizon, _depth(ground, sky, horizon, size))
     return Scene(size, levels, still, background, _light(background, levels), geometry, colours)
 
 
@@ -399,6 +399,19 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     smooth = guided(guide, belief.astype(np.float32), radius=max(2, frame.y.shape[1] // 80), epsilon=4e-3)
     smooth = _reaching_down(np.clip(smooth, 0, 1))
     return np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+
+
+def _spared(ground: Map, frame: Planes) -> Map:
+    """Return the ground without what is dark and stands out from it: a bar, a wheel, a person."""
+    return ground * (1 - _darker_than_around(frame.y.astype(np.float32) / 255.0, ground))
+
+
+def _darker_than_around(luma: Map, ground: Map) -> Map:
+    """Return where something dark stands out from the ground around it: a bar, a wheel, a person."""
+    side = luma.shape[1] // 6 | 1
+    weight = cv2.blur(ground, (side, side)) + 1e-3
+    around = cv2.blur(luma * ground, (side, side)) / weight
+    return np.clip((around - luma) / 0.10 - 0.8, 0, 1)
 
 
 def _reaching_down(belief: Map) -> Map:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
-from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.planes import Plane, Planes, as_codes, grow, scale
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, guided_coefficients
 
 
@@ -25,7 +25,7 @@ def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # 
             )
         )
     )
-    return Parts(shading=(_sky_stage(scene.levels, 0.42 * strength, 0.66, (0.13, -0.075)),), grade=grade)
+    return Parts(shading=_sky_stages(scene, 0.42 * strength, 0.66, (0.13, -0.075)), grade=grade)
 
 
 def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - see clear
@@ -38,17 +38,17 @@ def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts: 
     sky, Moon and Spencer 1942).
     """
     grade = (
-        Grade.exposure(-0.38 * strength)
-        .then(Grade.contrast(mix(1.0, 0.90, strength)))
-        .then(Grade.lift(0.025 * strength, 1 - 0.09 * strength))
-        .then(Grade.saturation(mix(1.0, 0.66, strength)))
+        Grade.exposure(-0.22 * strength)
+        .then(Grade.contrast(mix(1.0, 0.95, strength)))
+        .then(Grade.lift(0.015 * strength, 1 - 0.07 * strength))
+        .then(Grade.saturation(mix(1.0, 0.68, strength)))
         .then(Grade.temperature(mix(6504, 7600, strength), scene.levels, adaptation=0.35))
     )
     shading: tuple[Stage, ...] = (
-        Flattening(scene, mix(1.0, 0.58, strength)),
-        _sky_stage(scene.levels, 0.85 * strength, 0.74, (0.0, 0.0)),
+        Flattening(scene, mix(1.0, 0.64, strength)),
+        *_sky_stages(scene, 0.85 * strength, 0.74, (0.0, 0.0)),
     )
-    return Parts(shading=shading, grade=grade, parameters={"base_contrast": mix(1.0, 0.58, strength)})
+    return Parts(shading=shading, grade=grade, parameters={"base_contrast": mix(1.0, 0.64, strength)})
 
 
 class Flattening:
@@ -65,7 +65,7 @@ class Flattening:
         codes = np.arange(256)
         change = (pivot - codes) * (1 - factor)
         change = np.where(
-            change < 0, change * 0.85, change * np.clip((codes - scene.levels.black) / 40, 0.15, 1)
+            change < 0, change * 0.85, change * np.clip((codes - scene.levels.black) / 80, 0.05, 1)
         )
         self._change = np.clip(np.rint(change + 128), 0, 255).astype(np.uint8)
 
@@ -87,11 +87,17 @@ class Flattening:
         self._slope, self._offset = (grow(as_codes(part), size) for part in model)
 
 
-def _sky_stage(levels: Levels, strength: float, luma: float, chroma: tuple[float, float]) -> VeilStage:
+def _sky_stages(
+    scene: Scene, strength: float, luma: float, chroma: tuple[float, float]
+) -> tuple[VeilStage, ...]:
+    """Return what draws a new sky over the seen one: nothing where none is seen."""
+    if not scene.geometry.sky.any():
+        return ()
+
     def maps(geometry: Geometry) -> VeilMaps:
         rows = np.linspace(1, 0, geometry.sky.shape[0], dtype=np.float32)[:, None]
         cover = geometry.sky * strength
         toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
         return VeilMaps(1 - cover, cover * luma * toward_zenith, chroma)
 
-    return VeilStage(maps, levels)
+    return (VeilStage(maps, scene.levels),)

@@ -82,7 +82,7 @@ class Glow:
         # Lamps are small; walls, vans and skies that are merely white don't shine at night.
         side = max(3, luma.shape[1] // 40) | 1
         lamps = bright - cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side)))
-        lamps *= 1 - view.geometry.sky
+        lamps *= (1 - view.geometry.sky) * (1 - view.geometry.ground)
         halo = (
             0.75 * lamps
             + 0.7 * cv2.GaussianBlur(lamps, (0, 0), side * 0.35)

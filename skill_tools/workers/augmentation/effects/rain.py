@@ -25,17 +25,21 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007). Drops beyond the last layer are a
     veil after Koschmieder.
     """
-    cloud = overcast(scene, 0.8 * strength + 0.1, rng)
+    cloud = overcast(scene, 0.75 * strength, rng)
     wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
     layers = rain_layers(scene.size, strength, wind, rng)
 
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, scene.levels.luma(min(0.92, 1.12 * sky_luma)), opaque=False)
 
-    grade = cloud.grade.then(Grade.exposure(-0.35 * strength)).then(Grade.saturation(mix(1, 0.9, strength)))
+    grade = (
+        cloud.grade.then(Grade.exposure(-0.30 * strength))
+        .then(Grade.contrast(mix(1, 1.14, strength), pivot=0.42))
+        .then(Grade.saturation(mix(1, 0.95, strength)))
+    )
     return Parts(
         shading=cloud.shading,
-        air=(_veil(scene, 0.30 * strength),),
+        air=(_veil(scene, 0.24 * strength),),
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},
@@ -55,8 +59,8 @@ def rain_layers(
         length = max(4, round(velocity * _EXPOSURE_S * px_per_m))
         thickness = max(0.7, 3.2e-3 * px_per_m)
         # Number of drops in a slice of air grows with the square of its distance and with its depth.
-        count = round(46 * strength * (distance / 2.6) ** 1.35)
-        opacity = mix(0.3, 1.0, strength) * (0.44 if distance < 6 else 0.40 if distance < 12 else 0.30)
+        count = round(85 * strength * (distance / 2.6) ** 1.35)
+        opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
         period = round(height * rng.uniform(1.3, 1.7)) + 2 * length
         drawn = sheet(size, period)
         for _ in range(round(count * drawn.size / (width * height))):

@@ -31,7 +31,7 @@ def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool
     Dorf, "Why some things are darker when wet", 1988); its film mirrors by Fresnel's law in Schlick's
     form (1994), the more the flatter the view.
     """
-    film = Film(darkening=mix(1.0, 0.50, strength), gloss=strength, standing=0.0, indoor=indoor)
+    film = Film(darkening=mix(1.0, 0.40, strength), gloss=strength, standing=0.0, indoor=indoor)
     return Parts(ground=(WetGround(scene, film, rng),))
 
 
@@ -63,7 +63,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
 
     def maps(geometry: Geometry) -> VeilMaps:
         thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(mix(0.0, 1.05, strength) - 0.35 * (1 - thickness), 0, 0.86)
+        cover = geometry.ground * np.clip(mix(0.3, 1.10, strength) - 0.28 * (1 - thickness), 0, 0.88)
         return VeilMaps(1 - cover, (cover * (0.80 + 0.08 * thickness)).astype(np.float32), (0.012, -0.010))
 
     return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
@@ -234,7 +234,7 @@ def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
     sky = geometry.sky > 0.6
     if sky.any():
         return tuple(float(np.median(plane[sky])) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
-    return scene.levels.luma(0.80), 129.0, 127.0
+    return scene.levels.luma(0.72), 129.0, 127.0
 
 
 SURFACES: dict[str, Callable[[Scene, float, np.random.Generator], Parts]] = {

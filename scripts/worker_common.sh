@@ -6,7 +6,7 @@
 # The embedded engine also gives VDA_ROOT and the CLIs to run in the containers' place, one word a line.
 : "${here:?the folder of the scripts}"
 
-log() { printf '%s %s\n' "$(date -u +%H:%M:%S)" "$*"; }
+log() { printf '%s\n' "$*"; }
 
 die() {
   log "error: $*" >&2

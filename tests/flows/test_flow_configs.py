@@ -17,6 +17,7 @@ from skill_tools.flows.configs import (
     read_cookbook,
     read_manifest,
 )
+from skill_tools.workers.augmentation.vocabulary import SYNONYMS, VALUES
 from tests.flows.submit_values import SKILL_DIR
 
 COOKBOOKS = SKILL_DIR / "assets" / "cookbooks"
@@ -159,3 +160,9 @@ def test_a_plan_without_sense_is_refused(videos: list[str], n: int, workers: int
     with pytest.raises(InputError) as caught:
         plan_batches(videos, n, FLOWS["e2e"], workers=workers)
     assert caught.value.code == "input.plan"
+
+
+def test_every_value_of_the_vocabulary_can_be_rendered_by_the_embedded_worker() -> None:
+    """No cookbook and no fixed variable asks for what the augmentation worker does not know."""
+    for name, values in VOCABULARY.items():
+        assert set(values) <= set(VALUES[SYNONYMS.get(name, name)])

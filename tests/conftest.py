@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mock_osmo.bench import MockOsmo
+from tests.tools.workspace_bench import Workspace
 
 
 @pytest.fixture
@@ -15,3 +16,9 @@ def mock_osmo(tmp_path: Path) -> MockOsmo:
     folder = tmp_path / "lab"
     folder.mkdir()
     return MockOsmo(folder)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Give a workspace that nothing was done in yet."""
+    return Workspace(tmp_path)

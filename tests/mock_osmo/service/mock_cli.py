@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> NoReturn:
     args = _parser(version).parse_args(arguments)
     as_json = getattr(args, "format_type", "text") == "json" and args.module != "credential"
     if version == "6.3.1" and args.module != "data":
-        err(WARNING)
+        err("\n".join([WARNING] * (2 if args.module == "workflow" else 1)))
     spoiled = fault in {"die_after_send", "garbage", "truncated_json", "empty"}
     said = io.StringIO() if spoiled else sys.stdout
     code = 0

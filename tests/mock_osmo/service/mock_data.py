@@ -43,7 +43,7 @@ def place(store: Store, url: str) -> tuple[Path, str]:
         for left in (3, 2, 1):
             err(
                 "Unknown error: An error occurred (NoSuchBucket) when calling the GetBucketLocation "
-                f"operation: The specified bucket does not exist. Retrying {left} more times. Request ID: MOCK"
+                f"operation: The specified bucket does not exist. Retrying {left} more times. Request ID: X"
             )
         raise Refused(
             "NoSuchBucket: An error occurred (NoSuchBucket) when calling the GetBucketLocation operation: "

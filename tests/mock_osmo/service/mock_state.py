@@ -66,16 +66,18 @@ class Store:
 
     @contextmanager
     def open(self) -> Iterator[dict[str, Any]]:
-        """Give the state for changing; one process at a time."""
+        """Give the state for changing; one process at a time. A refusal leaves its traces too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             file = self.folder / "state.json"
             state = json.loads(file.read_text()) if file.exists() else new_state()
-            yield state
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps(state, indent=1))
-            part.replace(file)
+            try:
+                yield state
+            finally:
+                part = file.with_suffix(".part")
+                part.write_text(json.dumps(state, indent=1))
+                part.replace(file)
 
     def read(self) -> dict[str, Any]:
         """Return the state as it is now."""

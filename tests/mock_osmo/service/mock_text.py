@@ -13,10 +13,12 @@ GAP = "   "
 class Refused(Exception):
     """The command fails: what is printed, its code, the exit code, and whether a service said so."""
 
-    def __init__(self, message: str, *, code: int = 400, exit_code: int = 2) -> None:
+    def __init__(
+        self, message: str, *, code: int = 400, exit_code: int = 2, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message, self.code, self.exit_code = message, code, exit_code
-        self.from_service = code != 1
+        self.status = status or (code if code != 1 else None)
 
 
 def out(text: str) -> None:
@@ -34,11 +36,10 @@ def dump(document: Any, indent: int = 2) -> None:
     out(json.dumps(document, indent=indent))
 
 
-def fail(refused: Refused, *, as_json: bool, http: int | None = None) -> NoReturn:
+def fail(refused: Refused, *, as_json: bool) -> NoReturn:
     """Print an error as the CLI does and end the process."""
-    status = http or (refused.code if refused.from_service else None)
-    if status is not None:
-        err(f"Server responded with status code {status}")
+    if refused.status is not None:
+        err(f"Server responded with status code {refused.status}")
     if as_json:
         dump({"message": refused.message, "code": refused.code})
     else:

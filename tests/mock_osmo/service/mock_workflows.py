@@ -251,7 +251,7 @@ def _accepted(
             if refused.exit_code == 1 and refused.code != 1:
                 name = f" {document['workflow'].get('name')}" if named else ""
                 raise Refused(
-                    f"Workflow{name} submit failed:\n{refused.message}", code=1, exit_code=1
+                    f"Workflow{name} submit failed:\n{refused.message}", code=1, exit_code=1, status=400
                 ) from refused
             raise
         workflow = _new(state, document, pool, template)

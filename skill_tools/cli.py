@@ -58,8 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say_error(error: VdaError) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    _complain(error.message, error.expected, error.remedy)
     return EXIT_CODES.get(error.family, 1)
+
+
+def _complain(message: str, expected: str, remedy: str) -> None:
+    """Say on standard error what happened, what was expected, what to do."""
+    print(f"error: {message}", file=sys.stderr)
+    for label, text in (("expected", expected), ("do", remedy)):
+        if text:
+            print(f"  {label}: {text}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -276,11 +284,7 @@ def _finish(result: ToolResult, *, as_json: bool) -> int:
     if as_json:
         print(result.model_dump_json(indent=2))
     if result.problem is not None:
-        problem = result.problem
-        print(f"error: {problem.message}", file=sys.stderr)
-        for label, text in (("expected", problem.expected), ("do", problem.remedy)):
-            if text:
-                print(f"  {label}: {text}", file=sys.stderr)
+        _complain(result.problem.message, result.problem.expected, result.problem.remedy)
     return result.exit_code
 
 

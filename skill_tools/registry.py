@@ -19,6 +19,7 @@ from skill_tools.tools.check_submission import CHECK_SUBMISSION
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.derive_storage_url import DERIVE_STORAGE_URL
 from skill_tools.tools.ensure_cache import ENSURE_CACHE
+from skill_tools.tools.ensure_endpoints import ENSURE_ENDPOINTS
 from skill_tools.tools.estimate_time import ESTIMATE_TIME
 from skill_tools.tools.inspect_engine import INSPECT_ENGINE
 from skill_tools.tools.logs import LOGS
@@ -40,6 +41,7 @@ TOOLS: Mapping[str, AnyTool] = MappingProxyType(
             SELECT_FLOW,
             ESTIMATE_TIME,
             PREFLIGHT,
+            ENSURE_ENDPOINTS,
             DERIVE_STORAGE_URL,
             PREPARE_DEMO,
             PREPARE_DATASET,

@@ -19,7 +19,7 @@ def _eta_first(facts: Facts) -> Finding | None:
 def _only_shows(facts: Facts) -> bool:
     """Tell whether a call changes nothing: a dry run, or a preflight where there are no credentials."""
     here = facts.run is not None and facts.run.engine == "local"
-    return bool(facts.arguments.get("dry_run")) or (facts.tool == "preflight" and here)
+    return bool(facts.arguments.get("dry_run")) or (facts.tool in {"preflight", "ensure_endpoints"} and here)
 
 
 def _preflight_first(facts: Facts) -> Finding | None:

@@ -127,11 +127,9 @@ def _outcome(data: PreflightOutput, run: RunRecord | None, failed: list[Check]) 
         )
     step = []
     if run and not failed:
-        step = [
-            NextStep(
-                tool="derive_storage_url", arguments={"run_id": run.run_id}, why="says where the data lies"
-            )
-        ]
+        tool = "derive_storage_url" if run.engine == "local" else "ensure_endpoints"
+        why = "says where the data lies" if run.engine == "local" else "sees to the model servers"
+        step = [NextStep(tool=tool, arguments={"run_id": run.run_id}, why=why)]
     return Outcome(
         data, run.run_id if run else None, messages=[Message(body=text)], next=step, problem=problem
     )

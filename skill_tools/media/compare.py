@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import av
 import numpy as np
 from av.codec.codec import UnknownCodecError
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from skill_tools.errors import ArtifactError
@@ -27,7 +28,6 @@ OnFrame: TypeAlias = Callable[[int, int | None], None]
 """Called with the frames done and, when it is known, how many there will be."""
 
 _MARGIN = 18
-_SHARPNESS = "BICUBIC"
 
 
 @dataclass(frozen=True)
@@ -240,12 +240,12 @@ class _Side:
 
     info: ClipInfo
     width: int
-    height: int
+    scaler: Scaler
     words: Plate
     words_at: tuple[int, int]
 
     def picture(self, frame: VideoFrame) -> Picture:
-        scaled = as_picture(frame, self.info, self.width, self.height)
+        scaled = self.scaler.picture(frame)
         stamp(scaled, self.words, *self.words_at)
         return scaled
 
@@ -270,20 +270,38 @@ def _side(info: ClipInfo, height: int, title: str, values: Mapping[str, str], *,
     width = max(2, round(info.width * height / info.height / 2) * 2)
     words = plate(title, values, picture_height=height, max_width=width - 2 * margin)
     x = margin if outer_left else max(0, width - margin - words.width)
-    return _Side(info, width, height, words, (x, margin))
+    return _Side(info, width, Scaler(info, width, height), words, (x, margin))
+
+
+class Scaler:
+    """Turns the frames of one clip into arrays of one size, their colours read as the clip is tagged.
+
+    Kept for a whole clip, it sets up the conversion once: frame by frame that costs most of the time.
+    """
+
+    def __init__(self, clip: ClipInfo, width: int, height: int) -> None:
+        self._reformatter = VideoReformatter()
+        self._matrix = clip.colour.matrix_for(clip.height)
+        self._range = 2 if clip.colour.full_range else 1
+        self._size = (width, height)
+
+    def picture(self, frame: VideoFrame) -> Picture:
+        """Return the frame as an array of its own."""
+        scaled = self._reformatter.reformat(
+            frame,
+            width=self._size[0],
+            height=self._size[1],
+            format="bgr24",
+            src_colorspace=self._matrix,
+            src_color_range=self._range,
+            interpolation="BICUBIC",
+        )
+        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
 
 def as_picture(frame: VideoFrame, clip: ClipInfo, width: int, height: int) -> Picture:
-    """Return a frame of `clip` as an array of the size given, its colours read as the clip is tagged."""
-    scaled = frame.reformat(
-        width=width,
-        height=height,
-        format="bgr24",
-        src_colorspace=clip.colour.matrix_for(clip.height),
-        src_color_range=2 if clip.colour.full_range else 1,
-        interpolation=_SHARPNESS,
-    )
-    return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+    """Return one frame of `clip` as an array of the size given."""
+    return Scaler(clip, width, height).picture(frame)
 
 
 def glimpse(path: Path) -> Image.Image:

@@ -265,6 +265,8 @@ def worker_environment(
 
 def write(request: Request) -> list[dict]:
     """Write everything; the manifest comes last, so that it is there only when all it names is."""
+    entries = [] if request.flow == "auto_labeling" else variants(request)
+    base = read_augmentation(request.cookbook) if entries else {}
     configs = request.output / "configs"
     configs.mkdir(parents=True, exist_ok=True)
     if request.cookbook.resolve() != (request.output / "cookbook").resolve():
@@ -272,9 +274,8 @@ def write(request: Request) -> list[dict]:
     lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in request.environment.items())
     for name in (".env", "runtime.env"):
         write_file(request.output / name, lines)
-    entries = [] if request.flow == "auto_labeling" else variants(request)
     for entry in entries:
-        write_yaml(configs / entry["config"], variant_config(request, entry))
+        write_yaml(configs / entry["config"], variant_config(request, base, entry))
     write_yaml(configs / "manifest.yaml", {"configs": entries, "total": len(entries)})
     return entries
 
@@ -296,12 +297,18 @@ def variants(request: Request) -> list[dict]:
     ]
 
 
-def variant_config(request: Request, entry: Mapping) -> dict:
-    """Merge a variant's own values over the cookbook's augmentation.yaml."""
-    path = request.cookbook / "augmentation" / "augmentation.yaml"
+def read_augmentation(cookbook: Path) -> dict:
+    """Return the cookbook's augmentation.yaml without sampled values: one that isn't drawn isn't set."""
+    path = cookbook / "augmentation" / "augmentation.yaml"
     base = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(base, dict):
         raise Mistake(f"{path} is no mapping")
+    augmentation = {k: v for k, v in (base.get("augmentation") or {}).items() if k != "sampled_vars"}
+    return {**base, "augmentation": augmentation}
+
+
+def variant_config(request: Request, base: Mapping, entry: Mapping) -> dict:
+    """Merge a variant's own values over the cookbook's."""
     environment = request.environment
     own = {
         "data": {"video_name": entry["video_name"]},
@@ -315,8 +322,6 @@ def variant_config(request: Request, entry: Mapping) -> dict:
             "llm": {"url": environment["LLM_URL"], "model": environment["LLM_MODEL_STATIC"]},
         },
     }
-    # Sampled values replace those of the file as a whole: a variable that isn't drawn isn't set.
-    base.get("augmentation", {}).pop("sampled_vars", None)
     return merged(base, own)
 
 

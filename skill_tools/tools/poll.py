@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 from typing import Annotated
 
 from pydantic import Field
@@ -78,7 +79,7 @@ def poll(given: PollInput, context: Context) -> Outcome[PollOutput]:
         for workflow_id in ids:
             engine.resume(workflow_id)
     states = follow(engine, ids, context, wait_s=given.wait_s)
-    data = _data(submissions, states)
+    data = _data(submissions, states, usual_s=usual_seconds(run, context))
     if not data.ended:
         return _still_running(run, data)
     if has_failed(data.state):
@@ -111,7 +112,21 @@ def submitted(run: RunRecord, context: Context) -> list[SubmissionRecord]:
     return records
 
 
-def _data(submissions: list[SubmissionRecord], states: list[WorkflowState]) -> PollOutput:
+def usual_seconds(run: RunRecord, context: Context) -> float | None:
+    """Return the median duration of this workspace's completed runs of the same flow and engine."""
+    durations = []
+    for other in context.journal.runs():
+        if (other.flow, other.engine) != (run.flow, run.engine) or other.run_id == run.run_id:
+            continue
+        polled = context.journal.passed(other.run_id, "poll")
+        if polled and polled.data["state"] == "COMPLETED":
+            durations.append(PollOutput.model_validate(polled.data).elapsed_s)
+    return median(durations) if durations else None
+
+
+def _data(
+    submissions: list[SubmissionRecord], states: list[WorkflowState], *, usual_s: float | None
+) -> PollOutput:
     begun = min(record.at for record in submissions)
     ends = [state.ended for state in states if state.ended]
     state = overall(states)
@@ -120,7 +135,7 @@ def _data(submissions: list[SubmissionRecord], states: list[WorkflowState]) -> P
         state=state,
         ended=has_ended(state),
         elapsed_s=round(now - begun, 2),
-        left_s=note_of(states).left_s,
+        left_s=None if has_ended(state) else _left_s(states, now - begun, usual_s),
         running=[task.name for task in running_tasks(states)],
         workflows=[
             PolledWorkflow(
@@ -149,9 +164,16 @@ def _data(submissions: list[SubmissionRecord], states: list[WorkflowState]) -> P
     )
 
 
+def _left_s(states: list[WorkflowState], elapsed_s: float, usual_s: float | None) -> float | None:
+    """Return what is left by this workspace's own history, else what the stage that runs still needs."""
+    if usual_s is not None and usual_s > elapsed_s:
+        return round(usual_s - elapsed_s, 1)
+    return note_of(states).left_s
+
+
 def _still_running(run: RunRecord, data: PollOutput) -> Outcome[PollOutput]:
     running = ", ".join(data.running[:4]) or "waiting to start"
-    left = f", about {data.left_s:.0f} s left in this stage" if data.left_s is not None else ""
+    left = f", about {data.left_s:.0f} s left" if data.left_s is not None else ""
     text = f"{run.run_id}: {data.state} for {data.elapsed_s:.0f} s ({running}{left})."
     step = NextStep(tool="poll", arguments={"run_id": run.run_id, "wait_s": 100}, why="follows the run")
     return Outcome(data, run.run_id, "running", messages=[Message(body=text)], next=[step])

@@ -231,15 +231,40 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: a commit has reached the disk when it returns, so a power cut loses no decision.
-            connection.execute("PRAGMA synchronous = FULL")
-            with closing(connection.cursor()) as cursor:
-                cursor.executescript(SCHEMA)
-            self._connection = connection
+            self._connection = _connected(self.path)
         return self._connection
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Open the file, and make it where there is none yet.
+
+    Raises:
+        InputError: the folder can't be made or written to, or the file is no journal.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise _unusable(path, error) from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit has reached the disk when it returns, so a power cut loses no decision.
+        connection.execute("PRAGMA synchronous = FULL")
+        with closing(connection.cursor()) as cursor:
+            cursor.executescript(SCHEMA)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    return connection
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"The journal of the workspace, {path}, can't be used: {error}",
+        expected="a workspace that may be written to, with the journal as it was left",
+        remedy="give another workspace; a damaged journal may be moved aside, the runs' files stay",
+        code="input.workspace",
+    )
 
 
 def _claim(values: Mapping[str, str], pool: str) -> str:

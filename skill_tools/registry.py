@@ -78,14 +78,13 @@ def call(
     Returns:
         The result; what a caller did wrong is in its `problem`, never an exception.
     """
-    try:
-        where = settings or Settings.read()
-    except VdaError as error:
-        return failed(name, error)
     if name not in TOOLS:
         return _unknown_tool(name)
-    with opened(where, on_note) as context:
-        return TOOLS[name].call(arguments or {}, context)
+    try:
+        with opened(settings or Settings.read(), on_note) as context:
+            return TOOLS[name].call(arguments or {}, context)
+    except VdaError as error:
+        return failed(name, error)
 
 
 @contextmanager

@@ -23,15 +23,11 @@ STILL_WIDTH = 320
 RISE = 5
 """Levels of luma by which a drop is brighter than the same place a frame before and after."""
 
-SHINE = 40
-"""Levels of luma by which a reflection is brighter than its surroundings."""
-
 PALE = 0.15
 """Saturation below which something counts as colourless."""
 
 WHITE_LUMA = 170
 
-_AROUND = (31, 31)
 _DARK_PATCH = np.ones((5, 5), np.uint8)
 _MINKOWSKI = 6
 _LIGHT = np.power(np.arange(256) / 255, _MINKOWSKI).astype(np.float32)
@@ -53,8 +49,6 @@ class Statistics:
     """Median of the dark channel (He et al., CVPR 2009), 0 to 1: how much air light lies over everything."""
     white_ground: float
     """Share of the lower half that is bright and colourless."""
-    shining_ground: float
-    """Share of the lower half that is much brighter than its surroundings and colourless."""
     falling: float
     """Share of pixels, outside boxes, brighter than in the frames before and after: drops cross a pixel
     within one frame (Garg & Nayar, 2007)."""
@@ -133,7 +127,6 @@ def still_statistics(
     peak, floor = image.max(axis=2), image.min(axis=2)
     saturation = (peak - floor) / np.maximum(peak, 1).astype(np.float32)
     lower = slice(luma.shape[0] // 2, None)
-    above = luma[lower].astype(np.float32) - cv2.blur(luma.astype(np.float32), _AROUND)[lower]
     pale = saturation[lower] < PALE
     blue, _, red = (float(_LIGHT[image[:, :, channel]].mean()) ** (1 / _MINKOWSKI) for channel in range(3))
     return Statistics(
@@ -143,7 +136,6 @@ def still_statistics(
         warmth=red / max(blue, 1e-3),
         veil=float(np.median(cv2.erode(floor, _DARK_PATCH))) / 255,
         white_ground=float(((luma[lower] > WHITE_LUMA) & pale).mean()),
-        shining_ground=float(((above > SHINE) & pale).mean()),
         falling=falling,
         upright=upright,
         motion=motion,

@@ -72,7 +72,9 @@ def run_job(config: LabelingConfig, environ: Mapping[str, str]) -> Summary:
     write_json(inputs.output / "events.json", events)
     timer.lap("write")
     performance = Performance(
-        inputs.detector.name, timer.laps_s | times.stages_s, (*inputs.notes, *_skipped_note(times))
+        inputs.detector.name,
+        timer.laps_s | times.stages_s,
+        (*inputs.notes, *_missing_notes(inputs.clip, labelled.labels, times)),
     )
     summary = summarise(labelled, mcq, events, performance)
     write_json(inputs.output / "summary.json", summary)
@@ -196,11 +198,17 @@ def _tell_events(
     return EventsDocument(video=config.video, status="not_answered", reason=reason)
 
 
-def _skipped_note(times: PassTimes) -> tuple[str, ...]:
-    skipped = times.skipped_packets
-    if not skipped:
-        return ()
-    return (f"{len(skipped)} packet(s) could not be decoded and were passed over; the first: {skipped[0]}",)
+def _missing_notes(clip: ClipInfo, labels: LabelStore, times: PassTimes) -> tuple[str, ...]:
+    """Say what of the clip couldn't be labelled because it couldn't be decoded."""
+    notes = []
+    if skipped := times.skipped_packets:
+        first = skipped[0]
+        notes.append(
+            f"{len(skipped)} packet(s) could not be decoded and were passed over; the first: {first}"
+        )
+    if clip.frames and labels.frames < clip.frames:
+        notes.append(f"the clip announces {clip.frames} frames; {labels.frames} could be decoded")
+    return tuple(notes)
 
 
 def _output_folder(path: str) -> Path:

@@ -53,50 +53,69 @@ class Rule:
         met = [certainty for certainty in certainties if certainty is not None]
         if len(met) < len(certainties):
             return None
-        confidence = LEAST_CONFIDENCE + (MOST_CONFIDENCE - LEAST_CONFIDENCE) * min(met)
+        confidence = LEAST_CONFIDENCE + (MOST_CONFIDENCE - LEAST_CONFIDENCE) * min(met, default=0.0)
         values = frozenset(self.values.split())
-        return Judgement(
-            values, round(confidence, 2) if values else 0.0, f"{self.what}: {self._figures(seen)}"
-        )
+        return Judgement(values, round(confidence, 2) if values else 0.0, self._why(seen))
 
-    def _figures(self, seen: Statistics) -> str:
-        figures = dict.fromkeys(limit.figure for limit in self.limits)
-        return ", ".join(f"{name} {getattr(seen, name):.3g}" for name in figures)
+    def _why(self, seen: Statistics) -> str:
+        names = (limit.figure for limit in self.limits)
+        figures = ", ".join(f"{name} {getattr(seen, name):.3g}" for name in names)
+        return f"{self.what} ({figures})" if figures else self.what
 
 
 _WHITE_GROUND = Limit("white_ground", 0.45, 0.8)
-_LATE_WARM = "evening dusk sunset golden_hour sunrise"
-_LATE_COOL = "evening dusk twilight blue_hour"
+_FOG = Rule("fog", "a veil over everything", (Limit("veil", 0.5, 0.65), Limit("spread", 110, 70)))
 
 RULES: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
     {
         "weather": (
-            Rule("fog", "a veil over everything", (Limit("veil", 0.45, 0.65), Limit("spread", 110, 70))),
+            _FOG,
             Rule("snow", "a white ground", (_WHITE_GROUND,)),
             Rule(
                 "rain",
                 "short-lived upright streaks",
-                (Limit("falling", 0.01, 0.04), Limit("upright", 0.25, 0.6), Limit("motion", 6, 3)),
+                (Limit("falling", 0.008, 0.03), Limit("upright", 0.2, 0.5), Limit("motion", 6, 3)),
             ),
-            Rule("", "too dark to tell the state of the sky", (Limit("luma", 70, 0),)),
+            Rule("", "too dark to tell the state of the sky", (Limit("luma", 85, 0),)),
             Rule(
                 "clear",
                 "hard light, full colours",
-                (Limit("spread", 150, 200), Limit("saturation", 0.25, 0.4)),
+                (Limit("spread", 165, 210), Limit("saturation", 0.25, 0.4)),
             ),
             Rule(
                 "overcast",
-                "flat light, pale colours",
-                (Limit("spread", 125, 80), Limit("saturation", 0.22, 0.1)),
+                "flat, white light, pale colours",
+                (
+                    Limit("spread", 120, 80),
+                    Limit("saturation", 0.22, 0.1),
+                    Limit("warmth", 1.12, 1),
+                    Limit("veil", 0.42, 0.3),
+                ),
             ),
         ),
         "time_of_day": (
-            Rule("night", "dark", (Limit("luma", 45, 20),)),
-            Rule(_LATE_WARM, "dim, warm light", (Limit("luma", 78, 55), Limit("warmth", 1, 1.3))),
-            Rule(_LATE_COOL, "dim, cool light", (Limit("luma", 78, 55), Limit("warmth", 1, 0.8))),
-            Rule("", "between dim and daylight", (Limit("luma", 95, 80),)),
-            Rule("morning golden_hour sunrise sunset", "warm daylight", (Limit("warmth", 1.25, 1.6),)),
-            Rule("midday noon afternoon day", "white daylight", (Limit("warmth", 1.08, 0.95),)),
+            Rule("night", "dark", (Limit("luma", 40, 15),)),
+            Rule(
+                "evening dusk sunset golden_hour sunrise",
+                "dim, warm light",
+                (Limit("luma", 88, 60), Limit("warmth", 1.15, 1.4)),
+            ),
+            Rule(
+                "evening dusk twilight blue_hour",
+                "dim, cool light",
+                (Limit("luma", 78, 55), Limit("warmth", 0.95, 0.75)),
+            ),
+            Rule("", "dim, and of no colour that tells the hour", (Limit("luma", 95, 70),)),
+            Rule(
+                "morning afternoon evening golden_hour sunrise sunset",
+                "warm daylight",
+                (Limit("warmth", 1.25, 1.6),),
+            ),
+            Rule(
+                "midday noon day",
+                "hard, white daylight",
+                (Limit("warmth", 1.1, 1), Limit("spread", 150, 190), Limit("luma", 115, 140)),
+            ),
             Rule("morning midday noon afternoon day", "daylight", (Limit("luma", 95, 140),)),
         ),
         "lighting": (
@@ -106,9 +125,11 @@ RULES: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
             Rule("", "between moderate and dim", (Limit("luma", 70, 78),)),
             Rule("dim", "dim", (Limit("luma", 70, 40),)),
         ),
+        # Bright marks on dry stone and reflections on wet stone have the same figures: no rule for either.
         "surface_condition": (
+            Rule("", "a veil over everything", _FOG.limits),
             Rule("snow", "a white ground", (_WHITE_GROUND,)),
-            Rule("wet", "a ground that shines", (Limit("shining_ground", 0.1, 0.2),)),
+            Rule("", "a ground that may be dry or wet", ()),
         ),
     }
 )

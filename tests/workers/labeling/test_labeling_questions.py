@@ -30,9 +30,16 @@ from skill_tools.workers.labeling.questions import QuestionBank, load_bank, opti
 
 CAR, BUS = class_index("car"), class_index("bus")
 DAYLIGHT = Statistics(
-    luma=130, spread=180, saturation=0.4, warmth=1.0, veil=0.1, white_ground=0, shining_ground=0,
-    falling=0, upright=0, motion=1,
-)  # fmt: skip
+    luma=130,
+    spread=180,
+    saturation=0.4,
+    warmth=1.0,
+    veil=0.1,
+    white_ground=0,
+    falling=0,
+    upright=0,
+    motion=1,
+)
 
 BOOLEAN = {"type": "boolean", "options": ["yes", "no"]}
 

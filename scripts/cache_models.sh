@@ -40,7 +40,7 @@ install_hub_client() {
     apt-get update -qq
     apt-get install -y -qq python3 python3-pip
   fi
-  python3 -m pip install --quiet 'huggingface_hub[cli]'
+  python3 -m pip install --quiet 'huggingface_hub==2.4.0'
 }
 
 download_repository() { # FOLDER REPOSITORY

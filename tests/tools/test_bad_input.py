@@ -154,7 +154,16 @@ def test_one_bad_clip_among_good_ones_begins_nothing(workspace: Workspace, tmp_p
 
 def test_an_unknown_run_is_refused_by_every_tool_that_takes_one(workspace: Workspace) -> None:
     """A run id that nobody began leaves no journal behind, whichever tool is asked."""
-    for tool in ("estimate_time", "preflight", "prepare_dataset", "submit", "poll", "logs", "cancel", "report"):
+    for tool in (
+        "estimate_time",
+        "preflight",
+        "prepare_dataset",
+        "submit",
+        "poll",
+        "logs",
+        "cancel",
+        "report",
+    ):
         result = workspace.call(tool, run_id="run-00000000")
         assert result.problem
         assert (result.problem.code, result.exit_code) == ("input.unknown_run", 2), tool
@@ -188,9 +197,7 @@ def test_a_workspace_that_cannot_be_used_is_an_error_in_words(workspace: Workspa
         "below a file": blocking / "runs",
         "a folder that nobody can make": Path("/proc/vda_workspace"),
     }
-    finished = workspace.vda(
-        "run", workspace.clip(), "--engine", "local", "--workspace", str(folders[place])
-    )
+    finished = workspace.vda("run", workspace.clip(), "--engine", "local", "--workspace", str(folders[place]))
     assert finished.returncode == 2, finished.stderr
     assert "Traceback" not in finished.stderr
     assert "workspace" in finished.stderr

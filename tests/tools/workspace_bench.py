@@ -54,7 +54,11 @@ class Workspace:
     @property
     def settings(self) -> Settings:
         """The settings of a call made here, in an environment without anybody's keys."""
-        plain = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "VDA_DATA_ROOTS": str(self.folder / "data")}
+        plain = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "VDA_DATA_ROOTS": str(self.folder / "data"),
+        }
         return Settings.read(workspace=self.root, environ={**plain, **self.environ})
 
     @property

@@ -242,3 +242,11 @@ def test_registry_that_stalls_is_given_up(web: WebLab, fault: str) -> None:
 def test_probe_all_of_nothing_is_nothing() -> None:
     """No images, no probes."""
     assert probe_all([]) == ()
+
+
+def test_this_machine_is_not_asked_through_a_proxy(web: WebLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment is for the world outside."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
+    web.routes[MANIFEST] = Reply(200)
+    assert probe_all([image(web)])[0].status == "ok"

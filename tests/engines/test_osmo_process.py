@@ -11,7 +11,7 @@ import pytest
 
 from skill_tools.engines.osmo import OsmoEngine
 from skill_tools.engines.osmo.process import Limits, run
-from skill_tools.errors import EngineUnavailable
+from skill_tools.errors import EngineError, EngineUnavailable
 from tests.mock_osmo.bench import MockOsmo
 
 ENVIRON = dict(os.environ)
@@ -127,3 +127,10 @@ def test_hanging_osmo_is_a_timeout_with_a_remedy(mock_osmo: MockOsmo) -> None:
         engine.pools()
     assert caught.value.code == "engine.timeout"
     assert not engine.state().ready
+
+
+def test_values_that_fit_no_command_line_are_a_typed_error(mock_osmo: MockOsmo) -> None:
+    """What the operating system itself refuses is told from a client that isn't installed."""
+    with pytest.raises(EngineError) as caught:
+        mock_osmo.engine().submit(mock_osmo.request({"variables": "x" * 3_000_000}))
+    assert caught.value.code == "engine.not_started"

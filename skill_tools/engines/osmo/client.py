@@ -142,8 +142,15 @@ class Client:
             return self._run(
                 [self._executable, *arguments], environ=self._environ, limits=limits, watch=watch
             )
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise refusals.not_installed(self._executable) from error
+        except OSError as error:
+            raise EngineError(
+                f"`{self._executable}` can't be started: {error.strerror}",
+                expected="an argument list and an environment that the system takes",
+                remedy="shorten the values; free processes and memory",
+                code="engine.not_started",
+            ) from error
 
 
 def unwritten(finished: Finished, what: str, hidden: Sequence[str] = ()) -> EngineError:

@@ -29,7 +29,7 @@ from skill_tools.errors import ArtifactError, EngineError, EngineUnavailable, In
 SUBMIT = Limits(time_s=240)
 LISTING = Limits(time_s=180, output_bytes=64 * 2**20)
 TRANSFER = Limits(time_s=12 * 3600, silent_s=600, output_bytes=64 * 2**20)
-FOLLOW = Limits(time_s=75, quiet_s=1.5)
+FOLLOW = Limits(time_s=75, quiet_s=2)
 
 NEWEST = 100
 """How many of the user's workflows `find` asks for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -287,9 +288,8 @@ def _word(option: str) -> str:
 
 
 def _window_at(timestamp_s: float, windows: Sequence[Window]) -> int:
-    return next(
-        (place for place, window in enumerate(windows) if timestamp_s < window.end_s), len(windows) - 1
-    )
+    place = bisect_right(windows, timestamp_s, key=lambda window: window.end_s)
+    return min(place, len(windows) - 1)
 
 
 def _window(

@@ -29,12 +29,16 @@ class Label:
 @dataclass
 class _Track:
     boxes: int = 0
-    votes: Counter[int] = field(default_factory=Counter)
+    votes: dict[int, float] = field(default_factory=dict)
+    """Sum of scores by class index."""
     public: int = 0
 
     @property
     def class_index(self) -> int:
         return max(self.votes, key=lambda name: (self.votes[name], -name))
+
+    def vote(self, class_index: int, score: float) -> None:
+        self.votes[class_index] = self.votes.get(class_index, 0.0) + score
 
 
 class LabelStore:
@@ -67,7 +71,7 @@ class LabelStore:
             row = sighting.detection
             track = self._tracks.setdefault(sighting.track, _Track())
             track.boxes += 1
-            track.votes[int(found.classes[row])] += float(found.scores[row])  # type: ignore[assignment]
+            track.vote(int(found.classes[row]), float(found.scores[row]))
             if track.boxes >= self._min_track_frames and not track.public:
                 self._kept += 1
                 track.public = self._kept

@@ -235,6 +235,14 @@ def test_windows_cover_the_clip(duration_s: float, edges: list[float]) -> None:
     assert [window.start_s for window in windows] == [0, *edges[:-1]]
 
 
+def test_cookbooks_banks_are_accepted() -> None:
+    """Every cookbook's question bank can be read and put in order."""
+    banks = sorted((Path(__file__).parents[3] / "assets" / "cookbooks").glob("*/auto_labeling/*bank.json"))
+    for path in banks:
+        loaded = load_bank(str(path))
+        assert sum(len(one) for one in loaded.in_order()) == len(loaded.questions) > 0
+
+
 @pytest.mark.parametrize(
     ("questions", "message"),
     [

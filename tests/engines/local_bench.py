@@ -71,13 +71,13 @@ class Bench:
         file.write_text(yaml.safe_dump({"workflow": {"name": name, "groups": list(groups), **more}}))
         return SubmitRequest(file, dict(values or {}), "local")
 
-    def submit(self, groups: Sequence[Document], **more: Any) -> str:  # noqa: ANN401 - as `request` takes them
+    def submit(self, groups: Sequence[Document], **more: Any) -> str:
         """Submit a workflow of these groups."""
         workflow_id = self.engine.submit(self.request(groups, **more)).workflow_id
         self.submitted.append(workflow_id)
         return workflow_id
 
-    def run(self, groups: Sequence[Document], **more: Any) -> WorkflowState:  # noqa: ANN401 - as `request` takes them
+    def run(self, groups: Sequence[Document], **more: Any) -> WorkflowState:
         """Submit a workflow of these groups and wait for its end."""
         return self.end_of(self.submit(groups, **more))
 

@@ -22,7 +22,7 @@ def lines(bench: Bench, workflow_id: str, task: str) -> list[str]:
     return [line.partition(mark)[2] for line in bench.engine.logs(workflow_id, task, tail=0) if mark in line]
 
 
-def written_by(bench: Bench, script: str, **more: Any) -> list[str]:  # noqa: ANN401 - any parts of a task
+def written_by(bench: Bench, script: str, **more: Any) -> list[str]:
     """Run one task and return what it wrote."""
     done = bench.run([group("g", shell("t", script, **more))])
     assert done.status == "COMPLETED", bench.engine.logs(done.workflow_id, "t", tail=20)
@@ -172,7 +172,8 @@ def test_a_storage_that_cannot_be_written_fails_the_task_with_2012(bench: Bench)
 def test_a_task_knows_its_workers_and_its_interpreter(bench: Bench) -> None:
     """The variables of the embedded engine are set, and `python` is the one that runs it."""
     script = (
-        'printf "%s\\n" "$VDA_AUGMENTATION_CLI" "$VDA_LABELING_CLI"; test -d "$VDA_MODELS_DIR" && echo models;'
+        'printf "%s\\n" "$VDA_AUGMENTATION_CLI" "$VDA_LABELING_CLI";'
+        'test -d "$VDA_MODELS_DIR" && echo models;'
         'python -c "import skill_tools, sys; print(sys.executable)"; echo "$PWD $VDA_ROOT $TMPDIR"; echo $A'
     )
     *clis, models, python, places, a = written_by(bench, script, environment={"A": True, "VDA_ROOT": "/no"})
@@ -182,7 +183,7 @@ def test_a_task_knows_its_workers_and_its_interpreter(bench: Bench) -> None:
         *(sys.executable, "-m", "skill_tools.workers.labeling"),
     ]
     assert (models, python, a) == ("models", sys.executable, "True")
-    assert places == f"{root} {root} {root}/tmp"
+    assert places == f"{root} {root} {root / 'tmp'}"
 
 
 def test_tasks_of_a_group_meet_at_one_free_port(bench: Bench) -> None:

@@ -63,7 +63,7 @@ def test_upload_puts_files_flat_and_folders_under_their_own_name(tmp_path: Path)
 
 
 def test_download_keeps_the_structure_below_the_url(tmp_path: Path) -> None:
-    """No folder is named after the URL's last part; a URL of a file gives that file; nothing gives nothing."""
+    """No folder is named after the URL's last part; a file's URL gives that file, nothing gives nothing."""
     store = made(tmp_path / "store", a="A")
     made(store / "deep", b="B")
     into = made(tmp_path / "into")

@@ -32,6 +32,8 @@ class Effects(Closed):
     writes_local: bool = False
     changes_remote: bool = False
     idempotent: bool = True
+    destructive: bool = Field(default=False, description="It may end or replace what is there.")
+    open_world: bool = Field(default=True, description="It may ask something outside of this machine.")
 
 
 class NextStep(Closed):

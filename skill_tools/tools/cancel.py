@@ -45,7 +45,7 @@ CANCEL = Tool(
     summary="End a run's workflows; fine when they have ended already.",
     input_model=CancelInput,
     output_model=CancelOutput,
-    effects=Effects(changes_remote=True),
+    effects=Effects(changes_remote=True, destructive=True),
     steps=cancel,
     guards=("SECRET-SILENT",),
 )

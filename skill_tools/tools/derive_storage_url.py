@@ -84,7 +84,7 @@ DERIVE_STORAGE_URL = Tool(
     summary="Derive the storage URL from the data set's own URL; asks when it can't be known.",
     input_model=DeriveStorageUrlInput,
     output_model=DeriveStorageUrlOutput,
-    effects=Effects(read_only=True),
+    effects=Effects(read_only=True, open_world=False),
     steps=derive_storage_url,
     guards=("SECRET-SILENT",),
 )

@@ -160,7 +160,7 @@ ESTIMATE_TIME = Tool(
     summary="Give the run's time overview: cold or warm, the phases with their durations, the total.",
     input_model=EstimateTimeInput,
     output_model=EstimateTimeOutput,
-    effects=Effects(read_only=True),
+    effects=Effects(read_only=True, open_world=False),
     steps=estimate_time,
     guards=("SECRET-SILENT",),
 )

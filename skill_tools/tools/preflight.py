@@ -140,7 +140,7 @@ PREFLIGHT = Tool(
     summary="Check that the run can start; on OSMO also set the credentials it needs.",
     input_model=PreflightInput,
     output_model=PreflightOutput,
-    effects=Effects(changes_remote=True),
+    effects=Effects(changes_remote=True, destructive=True),
     steps=preflight,
     guards=("SECRET-SILENT", "ETA-FIRST"),
 )

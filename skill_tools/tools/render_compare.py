@@ -264,7 +264,7 @@ RENDER_COMPARE = Tool(
     summary="Render the labelled side by sides of a staged run, original left, variant right.",
     input_model=RenderCompareInput,
     output_model=RenderCompareOutput,
-    effects=Effects(writes_local=True),
+    effects=Effects(writes_local=True, open_world=False),
     steps=render_compare,
     guards=("SECRET-SILENT", "STAGE-WORKSPACE", "RENDER-LOCAL", "INPUT-KEEP"),
     outcome_guards=("MEDIA-FORM",),

@@ -301,7 +301,7 @@ REPORT = Tool(
     summary="Complete a run: summaries from manifest and label files, the report page, all paths.",
     input_model=ReportInput,
     output_model=ReportOutput,
-    effects=Effects(writes_local=True),
+    effects=Effects(writes_local=True, open_world=False),
     steps=report,
     guards=("SECRET-SILENT", "EVIDENCE-REQUIRED"),
     outcome_guards=("MEDIA-FORM",),

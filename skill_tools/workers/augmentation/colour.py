@@ -1,5 +1,7 @@
 """Colour of light: temperatures to channel gains, and gains to what they do to luma and chroma."""
 
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
 from __future__ import annotations
 
 import numpy as np
@@ -48,7 +50,8 @@ def light_gains(kelvin: float, *, adaptation: float) -> NDArray[np.float64]:
     white = _XYZ_TO_SRGB @ np.array([x0 / y0, 1.0, (1 - x0 - y0) / y0])
     gains = np.maximum(rgb, 0.02) / white
     gains = gains ** (1 - adaptation)
-    return gains / float(np.dot(gains, (0.2126, 0.7152, 0.0722)))
+    normed: NDArray[np.float64] = gains / float(np.dot(gains, (0.2126, 0.7152, 0.0722)))
+    return normed
 
 
 def ycbcr_matrix(gains: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:

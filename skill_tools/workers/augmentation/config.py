@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skill_tools.errors import InputError
+from skill_tools.media.video import CODECS
 from skill_tools.workers.augmentation.vocabulary import nearest
 
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -53,7 +54,7 @@ class Output(Closed):
 
 
 class HallucinationCheck(Closed):
-    """Do edges appear that the source doesn't have?"""
+    """Whether edges appear that the source doesn't have."""
 
     enabled: bool = True
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.682
@@ -66,7 +67,7 @@ class HallucinationCheck(Closed):
 
 
 class AttributeVerification(Closed):
-    """Does the variant show what it has to show?"""
+    """Whether the variant shows what it has to show."""
 
     enabled: bool = True
 
@@ -124,8 +125,7 @@ def load_config(path: Path, overrides: Sequence[str]) -> Config:
         InputError: the file can't be read or parsed, or a key or value isn't known.
     """
     try:
-        loaded = OmegaConf.load(path)
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
+        merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
         document = OmegaConf.to_container(merged, resolve=True)
     except FileNotFoundError as error:
         raise InputError(
@@ -134,11 +134,11 @@ def load_config(path: Path, overrides: Sequence[str]) -> Config:
             remedy="Check --config.",
             code="input.config_missing",
         ) from error
-    except (OSError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (OSError, TypeError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"The configuration {path} can't be read: {first}.",
-            expected="YAML sections such as data, augmentation and output, and overrides of the form section.key=value",
+            expected="YAML sections (data, augmentation, output, …) and overrides like section.key=value",
             remedy="Put the file or the override right.",
             code="input.config_invalid",
         ) from error
@@ -163,8 +163,7 @@ def _config_error(path: Path, error: ValidationError) -> InputError:
                 code="input.config_key",
             )
     if first["type"] == "literal_error":
-        choices = {choice: None for choice in ("h264", "av1")}
-        remedy = f"Did you mean {nearest(str(first['input']), choices)!r}?"
+        remedy = f"Did you mean {nearest(str(first['input']), dict.fromkeys(CODECS))!r}?"
     return InputError(
         f"{where or 'The configuration'}: {first['msg']} (given: {first['input']!r:.80}).",
         expected="a configuration as the cookbooks have it",

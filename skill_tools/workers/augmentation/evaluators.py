@@ -1,5 +1,7 @@
 """What every variant is checked for: no new edges, and the sampled values visible in measured statistics."""
 
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -55,7 +57,7 @@ class Statistics:
     warmth: float
     """Mean Cr - Cb by mean luma, over what is grey in the source: the colour of the light."""
     grain: float
-    """Mean absolute difference of luma from its neighbours to the sides."""
+    """Mean absolute difference of luma from its neighbours to the sides, off the ground."""
     ground: float
     """Mean luma of the ground."""
 
@@ -130,7 +132,14 @@ def statistics(planes: Planes, levels: Levels, ground: Map, grey: NDArray[np.boo
     dark, median, light = (float(value) for value in np.percentile(luma, (5, 50, 95)))
     base = cv2.blur(luma, (luma.shape[1] // 12 | 1, luma.shape[1] // 12 | 1))
     full = planes.y.astype(np.float32)
-    grain = float(np.abs(full - cv2.blur(full, (5, 1))).mean()) / levels.luma_span
+    texture = cv2.resize(
+        np.abs(full - cv2.blur(full, (5, 1))), luma.shape[::-1], interpolation=cv2.INTER_AREA
+    )
+    # What falls is looked for where no cover of the ground can hide the picture's own grain.
+    off_ground = ground < 0.5
+    grain = (
+        float(texture[off_ground].mean() if off_ground.mean() > 0.05 else texture.mean()) / levels.luma_span
+    )
     weight = float(ground.sum())
     on_ground = float((luma * ground).sum()) / weight if weight > 1 else median
     return Statistics(
@@ -284,7 +293,7 @@ def _judge(variable: str, value: str, change: _Change, values: Mapping[str, str]
     )
 
 
-def _gradient(plane: Plane, blur_ksize: int) -> NDArray[np.float32]:
+def _gradient(plane: Plane, blur_ksize: int) -> Map:
     side = blur_ksize | 1
     smooth = cv2.GaussianBlur(plane, (side, side), 0)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0)
@@ -296,7 +305,8 @@ def _greyest(planes: Planes, levels: Levels) -> NDArray[np.bool_]:
     small = planes.shrunk(*small_size(planes.size))
     colour = np.hypot(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
     lit = small.y > levels.luma(0.15)
-    return (colour <= np.percentile(colour, 40)) & (lit | ~lit.any())
+    grey: NDArray[np.bool_] = (colour <= np.percentile(colour, 40)) & (lit | ~lit.any())
+    return grey
 
 
 def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:
@@ -319,5 +329,5 @@ def _pattern_change(before: Planes, after: Planes, ground: Map) -> float:
     for planes in (before, after):
         values = cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA)[mask].astype(np.float64)
         values += np.linspace(0, 1e-3, values.size)
-        ranks.append(np.argsort(np.argsort(values)))
-    return 1.0 - float(np.corrcoef(*ranks)[0, 1])
+        ranks.append(np.argsort(np.argsort(values)) - (values.size - 1) / 2)
+    return 1.0 - float((ranks[0] * ranks[1]).sum() / (ranks[0] ** 2).sum())

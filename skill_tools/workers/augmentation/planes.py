@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
-Plane = NDArray[np.uint8]
-"""One plane, shape (rows, columns), 8 bits."""
-Map = NDArray[np.float32]
-"""One value a pixel, shape (rows, columns), usually 0 to 1."""
+Plane: TypeAlias = NDArray[Any]
+"""One plane: uint8, shape (rows, columns). OpenCV's own types know no element type."""
+Map: TypeAlias = NDArray[Any]
+"""One value a pixel: float32, shape (rows, columns), usually 0 to 1."""
 
 _LIMITED_RANGE, _FULL_RANGE = 1, 2
 
@@ -47,7 +48,7 @@ class Levels:
 
     def values(self) -> NDArray[np.float64]:
         """Return the luma, 0 to 1 and somewhat beyond, of each of the 256 codes."""
-        return (np.arange(256) - self.black) / self.luma_span
+        return (np.arange(256, dtype=np.float64) - self.black) / self.luma_span
 
     def rgb_to_ycbcr(self) -> NDArray[np.float64]:
         """Return the 3x3 matrix from gamma-encoded RGB to Y (0 to 1), Cb and Cr (-0.5 to 0.5)."""
@@ -131,7 +132,7 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def grow(values: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
+def grow(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return a map or plane interpolated up to (width, height)."""
     return cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
 
@@ -146,6 +147,6 @@ def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
     return cv2.multiply(plane, by, dst=out, scale=1 / 255.0)
 
 
-def _view(plane: object) -> Plane:
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload,attr-defined]  # a plane is a buffer
-    return rows[:, : plane.width]  # type: ignore[attr-defined]  # see above
+def _view(plane: VideoPlane) -> Plane:
+    rows: Plane = np.asarray(memoryview(plane)).reshape(plane.height, plane.line_size)  # type: ignore[arg-type]  # its stub hides that it is a buffer
+    return rows[:, : plane.width]

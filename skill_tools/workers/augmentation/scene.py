@@ -5,6 +5,8 @@ costs milliseconds. The limits of that are stated with each estimate; every one 
 map, so that a wrong guess makes an effect weaker or stronger somewhere, and never draws an edge.
 """
 
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes
 SMALL_WIDTH = 320
 FAR_M = 400.0
 
+_CUT_DIFFERENCE = 12.0
+_CUT_CORRELATION = 0.4
 _STILL_SHIFT = 0.6
 _STILL_DIFFERENCE = 5.0
 _FOREGROUND_CODES = 18.0
@@ -52,6 +56,11 @@ class Geometry:
     """Row of the horizon as a part of the height; negative when it lies above the picture."""
     depth_m: Map
     """Distance in metres, to scale only if the camera is at its assumed height."""
+
+    @property
+    def camera_height_m(self) -> float:
+        """Height of the camera above the ground, assumed from where the horizon is."""
+        return camera_height_m(self.horizon)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +130,11 @@ def shrunk(planes: Planes) -> Planes:
     return planes.shrunk(*small_size(planes.size))
 
 
+def camera_height_m(horizon: float) -> float:
+    """Return an eye's height when the horizon is well within the picture, else that of an upper floor."""
+    return 1.6 if horizon > 0.2 else 6.0
+
+
 def small_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the small size for a clip's size."""
     width, height = size
@@ -142,16 +156,18 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
 def is_cut(before: Planes, after: Planes) -> bool:
     """Tell whether a hard cut lies between two consecutive small frames.
 
-    A cut changes both what is where (mean absolute difference of thumbnails) and how much of which
-    grey there is (histogram intersection); motion changes the first alone, a lamp the second alone.
+    Thumbnails across a cut differ, and don't correlate either: motion leaves them correlated, a change
+    of light leaves them alike but for gain and offset.
     """
-    thumbs = [cv2.resize(frame.y, (32, 18), interpolation=cv2.INTER_AREA) for frame in (before, after)]
-    difference = float(np.mean(cv2.absdiff(*thumbs)))
-    histograms = [
-        cv2.calcHist([frame.y], [0], None, [32], [0, 256]).ravel() / frame.y.size for frame in (before, after)
+    thumbs = [
+        cv2.resize(frame.y, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
+        for frame in (before, after)
     ]
-    common = float(np.minimum(*histograms).sum())
-    return difference > 18.0 and (common < 0.72 or difference > 40.0)
+    if float(np.mean(np.abs(thumbs[0] - thumbs[1]))) < _CUT_DIFFERENCE:
+        return False
+    centred = [thumb - thumb.mean() for thumb in thumbs]
+    norm = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
+    return norm < 1.0 or float((centred[0] * centred[1]).sum()) / norm < _CUT_CORRELATION
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +213,7 @@ def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
 
 
 def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float) -> tuple[Map, Map]:
-    """Return the guided filter's linear model, slope and offset a pixel, by which it may be applied larger."""
+    """Return the guided filter's linear model: slope and offset by pixel, which may be applied larger."""
     window = (2 * radius + 1, 2 * radius + 1)
     mean_g, mean_v = cv2.blur(guide, window), cv2.blur(values, window)
     variance = cv2.blur(guide * guide, window) - mean_g * mean_g
@@ -254,7 +270,7 @@ def _sky(frame: Planes, levels: Levels) -> Map:
         np.abs(cv2.Sobel(luma, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(luma, cv2.CV_32F, 0, 1)), (5, 5)
     )
     bright = luma > max(0.45, float(np.percentile(luma, 55)))
-    candidate = (bright & (gradient < 0.22) & (cr < 0.03) & (cb > -0.04)).astype(np.uint8)
+    candidate: Plane = (bright & (gradient < 0.22) & (cr < 0.03) & (cb > -0.04)).astype(np.uint8)
     candidate = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(candidate)
     height, width = labels.shape
@@ -280,8 +296,8 @@ def _horizon(ground: Map, sky: Map) -> float:
     if (sky > 0.5).any():
         lowest = height - np.argmax((sky > 0.5)[::-1], axis=0)
         under_sky = float(np.percentile(lowest[(sky > 0.5).any(axis=0)], 80)) / height
-        return min(under_sky + 0.03, max(top, 0.02))
-    return top - 0.12 - max(0.0, 0.25 - top)
+        return float(min(under_sky + 0.03, max(top, 0.02)))
+    return float(top - 0.12 - max(0.0, 0.25 - top))
 
 
 def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
@@ -291,18 +307,18 @@ def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
     lens, H 1.6 m when the horizon is in the picture and 6 m when the camera looks down.
     """
     height, width = ground.shape
-    camera_height_m = 1.6 if horizon > 0.2 else 6.0
     focal = 0.9 * max(size) / size[1] * height
     rows = np.arange(height, dtype=np.float32)[:, None]
     below = np.maximum(rows - horizon * height, height * 0.012)
-    by_row = np.minimum(focal * camera_height_m / below, FAR_M)
+    by_row = np.minimum(focal * camera_height_m(horizon) / below, FAR_M)
     is_ground = ground > 0.5
     contact = np.where(is_ground, rows, height - 1)[::-1]
     contact = np.minimum.accumulate(contact, axis=0)[::-1]
     stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
     depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], by_row)
     depth = depth * (1 - sky) + FAR_M * sky
-    return cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
+    smooth: Map = cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
+    return smooth
 
 
 def _foreground(small: Planes, scene: Scene) -> Map:
@@ -327,8 +343,9 @@ def _odds(bins: tuple[NDArray[np.intp], ...], ground: Map, other: Map) -> NDArra
     flat = np.ravel_multi_index(tuple(part.ravel() for part in bins), _BINS)
     counts = []
     for weight in (ground, other):
-        count = np.bincount(flat, weight.ravel().astype(np.float64), int(np.prod(_BINS)))
-        count = cv2.GaussianBlur(count.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).reshape(_BINS)
+        exact = np.bincount(flat, weight.ravel().astype(np.float64), int(np.prod(_BINS)))
+        # Neighbouring lumas count a little as well.
+        count = cv2.GaussianBlur(exact.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).reshape(_BINS)
         counts.append(count / max(float(count.sum()), 1.0))
     yes, no = counts
     return ((yes + 3e-4) / (yes + no + 6e-4)).astype(np.float32)
@@ -336,7 +353,8 @@ def _odds(bins: tuple[NDArray[np.intp], ...], ground: Map, other: Map) -> NDArra
 
 def _posterior(likelihood: Map, prior: Map) -> Map:
     yes, no = likelihood * prior, (1 - likelihood) * (1 - prior)
-    return yes / np.maximum(yes + no, 1e-6)
+    belief: Map = yes / np.maximum(yes + no, 1e-6)
+    return belief
 
 
 def _segments(frame: Planes) -> NDArray[np.int32]:
@@ -384,12 +402,12 @@ def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> M
     if not still:
         return votes
     for sample in samples:
-        moved = (cv2.absdiff(sample.y, background.y) > _FOREGROUND_CODES).astype(np.uint8)
+        moved: Plane = (cv2.absdiff(sample.y, background.y) > _FOREGROUND_CODES).astype(np.uint8)
         moved = cv2.morphologyEx(moved, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(moved)
-        for label, (left, top, across, down, area) in enumerate(stats):
-            if label and area > 0.0008 * votes.size and down > across / 2:
-                foot = min(top + down + 1, votes.shape[0] - 1)
+        stats = cv2.connectedComponentsWithStats(moved)[2]
+        for left, top, across, down, area in stats.tolist()[1:]:
+            if area > 0.0008 * votes.size and down > across / 2:
+                foot = min(top + down + 1, len(votes) - 1)
                 votes[foot, left + across // 2] += 1
     return votes
 
@@ -398,12 +416,14 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     guide = frame.y.astype(np.float32) / 255.0
     smooth = guided(guide, belief.astype(np.float32), radius=max(2, frame.y.shape[1] // 80), epsilon=4e-3)
     smooth = _reaching_down(np.clip(smooth, 0, 1))
-    return np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+    ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+    return ground
 
 
 def _spared(ground: Map, frame: Planes) -> Map:
     """Return the ground without what is dark and stands out from it: a bar, a wheel, a person."""
-    return ground * (1 - _darker_than_around(frame.y.astype(np.float32) / 255.0, ground))
+    spared: Map = ground * (1 - _darker_than_around(frame.y.astype(np.float32) / 255.0, ground))
+    return spared
 
 
 def _darker_than_around(luma: Map, ground: Map) -> Map:
@@ -417,7 +437,7 @@ def _darker_than_around(luma: Map, ground: Map) -> Map:
 def _reaching_down(belief: Map) -> Map:
     """Keep the ground that is connected to the picture's lower third, and fill holes as narrow as a pole."""
     mask = (belief > 0.5).astype(np.uint8)
-    _, labels = cv2.connectedComponents(mask)
+    labels = cv2.connectedComponents(mask)[1]
     height = mask.shape[0]
     kept = np.isin(labels, np.setdiff1d(np.unique(labels[height * 2 // 3 :]), [0]))
     soft = cv2.GaussianBlur(kept.astype(np.float32), (5, 5), 0)

@@ -1,4 +1,4 @@
-"""Make one variant of one clip: render, evaluate, try again weaker if need be, and write down what was done."""
+"""Make one variant of one clip: render, evaluate, render weaker if need be, and write down what was done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ VIDEO_NAME = "augmented_video.mp4"
 METADATA_NAME = "metadata.json"
 
 _WEAKER = 0.7
+
+
+@dataclass(frozen=True)
+class Made:
+    """The attempt that was kept."""
+
+    wish: Wish
+    attempts: int
+    rendered: Rendered
+    evaluation: Evaluation
 
 
 def make_variant(config: Config) -> Path:
@@ -56,8 +67,8 @@ def make_variant(config: Config) -> Path:
     folder = Path(config.data.output_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        attempt, wish, rendered, evaluation = _attempts(config, source, wish, folder / VIDEO_NAME, name)
-        metadata = _metadata(config, source, wish, name, attempt, rendered, evaluation)
+        made = _attempts(config, source, wish, folder / VIDEO_NAME, name)
+        metadata = _metadata(config, source, name, made)
         metadata["timings_s"]["whole"] = round(time.perf_counter() - started, 3)
         with whole_file(folder / METADATA_NAME) as part:
             part.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
@@ -71,34 +82,28 @@ def make_variant(config: Config) -> Path:
     return folder
 
 
-def _attempts(
-    config: Config, source: ClipInfo, wish: Wish, target: Path, name: str
-) -> tuple[int, Wish, Rendered, Evaluation]:
+def _attempts(config: Config, source: ClipInfo, wish: Wish, target: Path, name: str) -> Made:
     levels = Levels(source.colour.full_range, source.colour.matrix_for(source.height))
     request = config.augmentation
-    attempt = 0
-    while True:
-        attempt += 1
+    for attempt in range(1, config.pipeline.retry + 2):
         progress = ProgressWriter(_note(name, request.aug_idx, wish, attempt), _frames(source))
         evaluation = Evaluation(config.evaluators.hallucination_check, levels, wish.values)
-        current = wish
-        rendered = render(
-            Job(
-                source=source,
-                target=target,
-                output=config.output,
-                levels=levels,
-                chain_for=lambda scene: chain_for(
-                    current, scene, request.seed, f"{name}_aug{request.aug_idx}"
-                ),  # noqa: B023 - used up in this turn
-                evaluation=evaluation,
-                advance=progress.advance,
-            )
+        job = Job(
+            source=source,
+            target=target,
+            output=config.output,
+            levels=levels,
+            chain_for=partial(chain_for, wish, seed=request.seed, name=f"{name}_aug{request.aug_idx}"),
+            evaluation=evaluation,
+            advance=progress.advance,
         )
+        rendered = render(job)
         progress.finish()
-        if not _failures(config, evaluation) or attempt > config.pipeline.retry:
-            return attempt, wish, rendered, evaluation
+        made = Made(wish, attempt, rendered, evaluation)
+        if not _failures(config, evaluation):
+            break
         wish = wish.weaker(_WEAKER)
+    return made
 
 
 def _failures(config: Config, evaluation: Evaluation) -> list[str]:
@@ -118,15 +123,8 @@ def _failures(config: Config, evaluation: Evaluation) -> list[str]:
     return failures
 
 
-def _metadata(  # noqa: PLR0913 - all that is written down comes together here
-    config: Config,
-    source: ClipInfo,
-    wish: Wish,
-    name: str,
-    attempts: int,
-    rendered: Rendered,
-    evaluation: Evaluation,
-) -> dict[str, Any]:
+def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[str, Any]:
+    wish, rendered, evaluation = made.wish, made.rendered, made.evaluation
     output = probe(Path(config.data.output_dir) / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
     skipped = [f"{len(rendered.skipped)} broken packets were decoded around."] if rendered.skipped else []
@@ -152,7 +150,7 @@ def _metadata(  # noqa: PLR0913 - all that is written down comes together here
             for scene in rendered.scenes
         ],
         "evaluators": _evaluators(config, evaluation),
-        "attempts": attempts,
+        "attempts": made.attempts,
         "timings_s": timings,
         "peak_memory_mb": _peak_memory_mb(),
         "fps": round(rendered.frames / max(rendered.timings_s["total"], 1e-6), 2),

@@ -43,7 +43,7 @@ class Chain:
     notes: tuple[str, ...]
 
 
-def chain_for(wish: Wish, scene: Scene, seed: int, name: str) -> Chain:
+def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
     """Return the stages that show `wish` in `scene`.
 
     Light falls on things, the ground is covered, air lies between, all is graded at once, lamps light,

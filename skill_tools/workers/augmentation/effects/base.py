@@ -1,4 +1,4 @@
-"""What effects are made of: a stage edits one frame's planes in place; grades and veils are its commonest kinds."""
+"""What effects are made of: stages that edit a frame's planes in place, most of them grades and veils."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ Curve = NDArray[np.float64]
 """Output luma for 256 input lumas from 0 to 1."""
 
 _AXIS = np.linspace(0.0, 1.0, 256)
+_LEAST_TINT = 0.4  # codes; less rounds away
 
 
 class Stage(Protocol):
@@ -69,7 +70,8 @@ class Grade:
             light = luma**GAMMA * factor
             if factor > 1:
                 light = light * (1 + light / factor**2) / (1 + light)
-            return light ** (1 / GAMMA)
+            encoded: Curve = light ** (1 / GAMMA)
+            return encoded
 
         return cls.curve(bend)
 
@@ -96,18 +98,24 @@ class Grade:
 
     @classmethod
     def temperature(
-        cls, kelvin: float, levels: Levels, *, adaptation: float, shadows: float | None = None
+        cls,
+        kelvin: float,
+        levels: Levels,
+        *,
+        adaptation: float,
+        shadows: float | None = None,
+        split: float = 0.36,
     ) -> Self:
         """Return the cast of a light of `kelvin`, and of another, `shadows`, where it doesn't reach.
 
         Shadows are lit by the sky while lights are lit by the sun, so their colours part when the sun is
-        low; the passage between them is smooth in luma.
+        low; the passage between them is smooth in luma, around `split`.
         """
         lit = ycbcr_matrix(light_gains(kelvin, adaptation=adaptation), levels)
         if shadows is None:
             return cls(chroma=lit[1:, 1:], tint=_AXIS[:, None] * lit[1:, 0])
         unlit = ycbcr_matrix(light_gains(shadows, adaptation=adaptation), levels)
-        share = 1 / (1 + np.exp(-(_AXIS - 0.36) / 0.10))
+        share = 1 / (1 + np.exp(-(_AXIS - split) / 0.10))
         tint = _AXIS[:, None] * (share[:, None] * lit[1:, 0] + (1 - share)[:, None] * unlit[1:, 0])
         return cls(chroma=(lit[1:, 1:] + unlit[1:, 1:]) / 2, tint=tint)
 
@@ -126,7 +134,7 @@ class GradeStage:
         tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
         self._tints = [np.clip(np.rint(part + 128), 0, 255).astype(np.uint8) for part in tint]
         self._matrix = grade.chroma
-        self._has_tint = any(np.abs(part).max() > 0.4 for part in tint)
+        self._has_tint = any(np.abs(part).max() > _LEAST_TINT for part in tint)
         self._has_matrix = not np.allclose(grade.chroma, np.eye(2), atol=2e-3)
 
     def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
-from skill_tools.workers.augmentation.planes import Plane, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, grow, scale
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, guided_coefficients
 
 
@@ -57,9 +57,9 @@ class Flattening:
     def __init__(self, scene: Scene, factor: float) -> None:
         """Keep `factor` of the contrast between the large, smooth parts of the picture."""
         self._levels = scene.levels
-        self._slope: Plane | None = None
+        self._model: tuple[Plane, Plane] | None = None
         self._still = scene.still
-        self._average: tuple[np.ndarray, np.ndarray] | None = None
+        self._average: tuple[Map, Map] | None = None
         self._background = scene.background
         pivot = scene.levels.luma(min(0.62, max(0.35, scene.light.median * 1.08)))
         codes = np.arange(256)
@@ -71,20 +71,21 @@ class Flattening:
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
-        if self._slope is None or not self._still:
-            self._follow(self._background if self._still else view.small, planes.size)
-        base = cv2.add(scale(planes.y, self._slope), self._offset)
+        model = self._model
+        if model is None or not self._still:
+            model = self._followed(self._background if self._still else view.small, planes.size)
+            self._model = model
+        base = cv2.add(scale(planes.y, model[0]), model[1])
         cv2.addWeighted(planes.y, 1.0, cv2.LUT(base, self._change), 1.0, -128, dst=planes.y)
 
-    def _follow(self, small: Planes, size: tuple[int, int]) -> None:
+    def _followed(self, small: Planes, size: tuple[int, int]) -> tuple[Plane, Plane]:
         luma = small.y.astype(np.float32) / 255.0
-        model = guided_coefficients(luma, luma, radius=max(3, small.y.shape[1] // 24), epsilon=0.012)
+        slope, offset = guided_coefficients(luma, luma, radius=max(3, small.y.shape[1] // 24), epsilon=0.012)
         if self._average is not None:
-            model = tuple(
-                cv2.addWeighted(old, 0.8, new, 0.2, 0) for old, new in zip(self._average, model, strict=True)
-            )
-        self._average = model
-        self._slope, self._offset = (grow(as_codes(part), size) for part in model)
+            slope = cv2.addWeighted(self._average[0], 0.8, slope, 0.2, 0)
+            offset = cv2.addWeighted(self._average[1], 0.8, offset, 0.2, 0)
+        self._average = slope, offset
+        return grow(as_codes(slope), size), grow(as_codes(offset), size)
 
 
 def _sky_stages(

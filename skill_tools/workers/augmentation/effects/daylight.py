@@ -66,11 +66,12 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength
     # Hours whose light differs little from the source's still have to be told apart from it.
     kelvin, shadows = (6504 * (given / 6504) ** strength for given in (spec.sun_kelvin, spec.sky_kelvin))
+    split = min(0.36, 0.72 * scene.light.median)
     grade = (
-        Grade.exposure(stops)
+        Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation, shadows=shadows, split=split)
+        .then(Grade.exposure(stops))
         .then(Grade.contrast(mix(1.0, spec.contrast, strength), pivot=max(0.15, spec.median)))
         .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
-        .then(Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation, shadows=shadows))
     )
     air: tuple[Stage, ...] = ()
     if spec.haze:

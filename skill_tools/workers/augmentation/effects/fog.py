@@ -17,7 +17,7 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     far = float(np.percentile(scene.geometry.depth_m, 92))
     # To scale for a far view; a view that ends near still has to show its fog.
     visibility = min(mix(260.0, 42.0, strength), 3.912 * max(far, 3.0) / mix(0.6, 2.6, strength))
-    beta = 3.912 / visibility
+    beta = 3.912 / visibility * min(1.0, 4 * strength)
     airlight = 0.74 + float(rng.uniform(-0.03, 0.03))
 
     def maps(geometry: Geometry) -> VeilMaps:

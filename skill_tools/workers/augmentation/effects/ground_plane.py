@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.planes import Map
 from skill_tools.workers.augmentation.scene import Geometry, Scene
@@ -14,7 +13,7 @@ _TILE = 256
 
 def ground_coordinates(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
     """Return metres to the side of and away from the camera for each pixel of the small size."""
-    height, width = geometry.ground.shape
+    width = geometry.ground.shape[1]
     focal = 0.9 * max(scene.size) / scene.size[0] * width
     columns = np.arange(width, dtype=np.float32)[None, :] - width / 2
     return (columns * geometry.depth_m / focal).astype(np.float32), geometry.depth_m
@@ -24,9 +23,8 @@ def rows_to_metres(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
     """Return the same for flat ground alone, whatever stands on it."""
     height, width = geometry.ground.shape
     focal = 0.9 * max(scene.size) / scene.size[0] * width
-    camera_height_m = 1.6 if geometry.horizon > 0.2 else 6.0
     below = np.arange(height, dtype=np.float32)[:, None] - geometry.horizon * height
-    away = np.repeat(focal * camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
+    away = np.repeat(focal * geometry.camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
     across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * away / focal
     return across.astype(np.float32), away.astype(np.float32)
 
@@ -45,7 +43,7 @@ def patches(geometry: Geometry, scene: Scene, size_m: float, rng: np.random.Gene
     return cv2.remap(tile, across * scale, away * scale, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
-def _tile(rng: np.random.Generator) -> NDArray[np.float32]:
+def _tile(rng: np.random.Generator) -> Map:
     total = np.zeros((_TILE, _TILE), np.float32)
     for octave, weight in ((8, 1.0), (16, 0.55), (32, 0.3), (64, 0.18)):
         cells = rng.random((octave, octave)).astype(np.float32)
@@ -54,4 +52,5 @@ def _tile(rng: np.random.Generator) -> NDArray[np.float32]:
         large = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
         total += weight * large[2 * step : 2 * step + _TILE, 2 * step : 2 * step + _TILE]
     ranks = np.argsort(np.argsort(total.ravel())).reshape(total.shape)
-    return (ranks / ranks.max()).astype(np.float32)
+    uniform: Map = (ranks / ranks.max()).astype(np.float32)
+    return uniform

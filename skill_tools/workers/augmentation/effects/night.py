@@ -39,6 +39,9 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     )
 
 
+_HALF = 0.5
+
+
 class TwoLights:
     """Two gradings of one picture, mixed by a map: what a lamp lights and what it doesn't."""
 
@@ -103,7 +106,7 @@ def _pools(scene: Scene, rng: np.random.Generator) -> Map:
     if not scene.still:
         cone = np.exp(-np.abs(across) / np.maximum(0.45 * away, 1.0)) * np.exp(-away / 28.0)
         return np.clip(0.08 + 0.75 * cone, 0, 0.85).astype(np.float32)
-    near, far = (float(value) for value in np.percentile(away[geometry.sky < 0.5], (3, 80)))
+    near, far = (float(value) for value in np.percentile(away[geometry.sky < _HALF], (3, 80)))
     spacing = max(6.0, (far - near) / 2.2)
     lamps = [
         (float(rng.uniform(-0.55, 0.55)) * distance, distance)
@@ -114,4 +117,5 @@ def _pools(scene: Scene, rng: np.random.Generator) -> Map:
     pools = cv2.GaussianBlur(
         np.clip(0.10 + 0.75 * pools, 0, 0.9).astype(np.float32), (0, 0), geometry.ground.shape[1] / 60
     )
-    return pools * (1 - geometry.sky)
+    under_sky: Map = pools * (1 - geometry.sky)
+    return under_sky

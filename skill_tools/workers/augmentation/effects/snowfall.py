@@ -1,5 +1,7 @@
 """Snowfall: flakes at several depths, sinking and swaying, under a closed sky."""
 
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
 from __future__ import annotations
 
 import cv2
@@ -22,7 +24,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     Flakes of some 7 mm sink at about 1.1 m/s whatever their size (Locatelli and Hobbs, "Fall Speeds and
     Masses of Solid Precipitation Particles", 1974) and sway; far ones are a white veil after Koschmieder.
     """
-    cloud = overcast(scene, 0.7 * strength + 0.2, rng)
+    cloud = overcast(scene, 0.9 * strength, rng)
     wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
     layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
 
@@ -73,4 +75,5 @@ def _flake(radius: float, opacity: float) -> Plane:
     side = 2 * int(np.ceil(radius * 1.5)) + 3
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) - (side - 1) / 2
     soft = np.clip(radius + 0.7 - np.hypot(x, y * 0.85), 0, 1.4) / 1.4
-    return (cv2.GaussianBlur(soft, (3, 3), 0) * 255 * opacity * min(1.0, radius * 1.2)).astype(np.uint8)
+    drawn = cv2.GaussianBlur(soft, (3, 3), 0) * (255 * opacity * min(1.0, radius * 1.2))
+    return np.asarray(drawn, np.uint8)

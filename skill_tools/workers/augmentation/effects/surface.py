@@ -1,5 +1,7 @@
 """What the ground is like: dry, wet, with puddles, flooded, under snow or sand."""
 
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.base import Parts, VeilMaps, VeilStage, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
@@ -37,7 +40,7 @@ def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool
 
 def puddles(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return wet ground with standing water in its hollows."""
-    film = Film(darkening=mix(1.0, 0.55, strength), gloss=0.9 * strength, standing=mix(0.18, 0.42, strength))
+    film = Film(darkening=mix(1.0, 0.55, strength), gloss=0.9 * strength, standing=0.42 * strength**0.7)
     notes = (
         ()
         if scene.still
@@ -51,7 +54,7 @@ def flooding(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     film = Film(
         darkening=mix(1.0, 0.42, strength),
         gloss=strength,
-        standing=mix(0.6, 0.97, strength),
+        standing=0.97 * strength**0.4,
         mud=0.5 * strength,
     )
     return Parts(ground=(WetGround(scene, film, rng),))
@@ -63,7 +66,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
 
     def maps(geometry: Geometry) -> VeilMaps:
         thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(mix(0.3, 1.10, strength) - 0.28 * (1 - thickness), 0, 0.88)
+        cover = geometry.ground * np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
         return VeilMaps(1 - cover, (cover * (0.80 + 0.08 * thickness)).astype(np.float32), (0.012, -0.010))
 
     return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
@@ -140,7 +143,7 @@ class WetGround:
             self._geometry = view.geometry
             self._prepare(view)
         free = 1 - view.foreground
-        mirror = self._mirror_rows(view)
+        mirror = self._mirror(view)
         share = self._share * free
         passes = 1 - self._loss * free
         levels = self._scene.levels
@@ -165,7 +168,7 @@ class WetGround:
         )
         if not scene.still:
             pool = np.full_like(noise, 0.5 * film.standing)
-        mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.80 * film.gloss
+        mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
         rough = paved * (0.72 + 0.56 * noise if scene.still else 1.0)
         share = geometry.ground * np.minimum(
             (1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78
@@ -178,27 +181,26 @@ class WetGround:
         self._mud = (geometry.ground * pool * film.mud).astype(np.float32)
         self._stands = geometry.ground < 0.5
 
-    def _mirror_rows(self, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """Return for each pixel the row that it mirrors, and how much of it is a thing rather than sky."""
+    def _mirror(self, view: View) -> tuple[NDArray[np.intp], Map]:
+        """Return for each pixel the place that it mirrors, and how much of it is a thing rather than sky."""
         stands = self._stands | (view.foreground > 0.4)
-        height = stands.shape[0]
-        rows = np.arange(height, dtype=np.int32)[:, None]
-        contact = np.maximum.accumulate(np.where(stands, rows, -1), axis=0)
+        height, width = stands.shape
+        rows = np.arange(height, dtype=np.int16)[:, None]
+        contact = np.maximum.accumulate(np.where(stands, rows, np.int16(-1)), axis=0)
         mirrored = 2 * contact - rows + 1
         seen = (contact >= 0) & (mirrored >= 0)
-        mirrored = np.clip(mirrored, 0, height - 1)
-        seen &= np.take_along_axis(stands, mirrored, axis=0)
+        places = np.clip(mirrored, 0, height - 1).astype(np.intp) * width + np.arange(width)
+        seen &= stands.ravel()[places]
         # Far below its foot a thing's image is lost in the roughness.
-        fade = np.clip(1.15 - (rows - contact) / (0.40 * height), 0, 1)
-        weight = cv2.blur((seen * fade).astype(np.float32), (3, 7))
-        return mirrored, weight
+        fade = np.clip(1.15 - (rows - contact) * np.float32(1 / (0.40 * height)), 0, 1)
+        return places, cv2.blur(seen * fade, (3, 7))
 
     @staticmethod
-    def _mirrored(small: Plane, mirror: tuple[np.ndarray, np.ndarray], above: float) -> Map:
-        rows, weight = mirror
-        image = np.take_along_axis(small, rows, axis=0)
-        image = cv2.blur(image, (3, 7)).astype(np.float32)
-        return above + weight * (image - above)
+    def _mirrored(small: Plane, mirror: tuple[NDArray[np.intp], Map], above: float) -> Map:
+        places, weight = mirror
+        image = cv2.blur(small.ravel()[places], (3, 7)).astype(np.float32)
+        light: Map = above + weight * (image - np.float32(above))
+        return light
 
     @staticmethod
     def _blend(plane: Plane, passes: Map, light: Map) -> None:
@@ -219,13 +221,14 @@ def _paved(frame: Planes, scene: Scene) -> Map:
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:
     """Return the reflectance of water for the angle at which each pixel looks at level ground."""
     across, away = rows_to_metres(geometry, scene)
-    camera_height_m = 1.6 if geometry.horizon > 0.2 else 6.0
+    camera_height_m = geometry.camera_height_m
     cosine = camera_height_m / np.sqrt(camera_height_m**2 + away**2 + 0 * across)
-    return (0.02 + 0.98 * (1 - cosine) ** 5).astype(np.float32)
+    reflectance: Map = (0.02 + 0.98 * (1 - cosine) ** 5).astype(np.float32)
+    return reflectance
 
 
 def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
-    """Return Y, Cb, Cr codes of what is above the picture: the seen sky, a pale one, or the room's lit parts."""
+    """Return Y, Cb, Cr codes of what is above: the seen sky, a pale one, or the room's lit parts."""
     frame, geometry = scene.background, scene.geometry
     if indoor:
         room = geometry.ground < 0.5

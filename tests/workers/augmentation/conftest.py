@@ -1,0 +1,67 @@
+"""Small clips with a ground, walls, moving figures and, on request, a cut, a pan or an odd size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from skill_tools.media.video import ClipWriter
+
+WIDTH, HEIGHT = 192, 144
+
+
+def street(index: int, *, pan: int = 0, room: bool = False) -> np.ndarray:
+    """Return a BGR picture: sky or wall above, a textured grey ground below, one dark figure walking."""
+    grain = np.random.default_rng(5).integers(-9, 9, (HEIGHT, WIDTH + 200, 1))
+    image = np.full((HEIGHT, WIDTH + 200, 3), (120, 118, 116), np.int16)
+    image[: HEIGHT // 2] = (70, 95, 140) if not room else (90, 110, 120)
+    if not room:
+        image[: HEIGHT // 5] = (225, 215, 205)
+    for column in range(10, WIDTH + 190, 40):
+        image[HEIGHT // 4 : HEIGHT // 2 - 6, column : column + 16] = (40, 45, 50)
+    image[HEIGHT // 2 + 20 : HEIGHT // 2 + 23, :] = (200, 205, 205)
+    image = np.clip(image + grain, 0, 255).astype(np.uint8)
+    left = 20 + 4 * index + pan
+    cv2.rectangle(image, (left, HEIGHT // 2 + 6), (left + 10, HEIGHT // 2 + 36), (35, 30, 45), -1)
+    return np.ascontiguousarray(image[:, pan : pan + WIDTH])
+
+
+def write_street(
+    path: Path,
+    *,
+    frames: int = 12,
+    rate: Fraction = Fraction(25),
+    cut_at: int | None = None,
+    pan: int = 0,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> Path:
+    """Write a clip of the street, or of the street and a room behind a cut."""
+    with ClipWriter(path, width=size[0], height=size[1], rate=rate, crf=8) as writer:
+        for index in range(frames):
+            image = street(index, pan=pan * index)
+            if cut_at is not None and index >= cut_at:
+                image = cv2.flip(255 - street(index, room=True), 0)
+            writer.write_bgr(cv2.resize(image, size), index)
+    return path
+
+
+@pytest.fixture
+def make_street(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a clip of the street by name and options."""
+
+    def make(name: str = "street.mp4", **options: Any) -> Path:
+        return write_street(tmp_path / name, **options)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def street_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one clip of the street, taken by a standing camera."""
+    return write_street(tmp_path_factory.mktemp("street") / "street.mp4")

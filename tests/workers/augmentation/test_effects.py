@@ -1,0 +1,222 @@
+"""Each value changes the picture in the way its name says, steadily, and moves no edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.config import HallucinationCheck
+from skill_tools.workers.augmentation.effects import chain_for
+from skill_tools.workers.augmentation.evaluators import Evaluation, edge_agreement
+from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
+from skill_tools.workers.augmentation.scene import Scene, Tracker, View, shrunk, understand
+from skill_tools.workers.augmentation.vocabulary import VALUES, wish_for
+
+LEVELS = Levels()
+EVERY_VALUE = [(variable, value) for variable, values in VALUES.items() for value in values]
+EVERY_SECOND = 1 / 25
+
+
+class Shot:
+    """A clip's frames and scene, and what wishes make of them."""
+
+    def __init__(self, path: Path, levels: Levels = LEVELS) -> None:
+        self.frames = [Planes.of(in_planes(frame, levels)) for frame in read_frames(path)]
+        self.scene: Scene = understand(
+            [shrunk(frame) for frame in self.frames[::2]], self.frames[0].size, levels
+        )
+
+    def rendered(
+        self, sampled: Mapping[str, str], *, strength: float | None = None, seed: int = 42
+    ) -> tuple[list[Planes], list[View]]:
+        """Return the frames of a variant and how each was seen."""
+        wish = wish_for(sampled, fixed=strength, seed=seed, name="street")
+        chain, tracker = chain_for(wish, self.scene, seed=seed, name="street"), Tracker(self.scene)
+        views, done = [], []
+        for index, frame in enumerate(self.frames):
+            views.append(tracker.look(shrunk(frame), index, index * EVERY_SECOND))
+            done.append(frame.copy())
+            for stage in chain.stages:
+                stage.apply(done[-1], views[-1])
+        return done, views
+
+
+@pytest.fixture(scope="module")
+def shot(street_clip: Path) -> Shot:
+    """Return a standing camera's view of the street; what is rendered is always a copy."""
+    return Shot(street_clip)
+
+
+def difference(one: Planes, other: Planes) -> float:
+    """Return the mean absolute differences of the three planes, added up."""
+    return sum(float(np.abs(getattr(one, p).astype(int) - getattr(other, p)).mean()) for p in "yuv")
+
+
+def luma(frames: list[Planes]) -> np.ndarray:
+    """Return the mean luma code of each frame."""
+    return np.array([frame.y.mean() for frame in frames])
+
+
+@pytest.mark.parametrize(("variable", "value"), EVERY_VALUE)
+def test_each_value_is_seen_and_moves_no_edge(shot: Shot, variable: str, value: str) -> None:
+    """The picture changes visibly, both evaluators agree, and most edges are where they were."""
+    frames, views = shot.rendered({variable: value})
+    wish = wish_for({variable: value}, fixed=None, seed=42, name="street")
+    evaluation = Evaluation(HallucinationCheck(), LEVELS, wish.values)
+    for at in (0, 5, 11):
+        evaluation.see(shot.frames[at], frames[at], views[at])
+    assert difference(frames[5], shot.frames[5]) > 2.0
+    assert evaluation.edges().passed
+    assert {name: verdict for name, verdict in evaluation.attributes().items() if not verdict.passed} == {}
+
+
+@pytest.mark.parametrize(("variable", "value"), EVERY_VALUE)
+def test_each_value_is_steady(shot: Shot, variable: str, value: str) -> None:
+    """Mean luma jumps no more from frame to frame than the source's, a tenth of a code allowed."""
+    frames, _ = shot.rendered({variable: value})
+    jitter, source = (np.abs(np.diff(luma(part))).mean() for part in (frames, shot.frames))
+    assert jitter <= 1.05 * source + 0.1
+
+
+@pytest.mark.parametrize(("variable", "value"), EVERY_VALUE)
+def test_equal_seeds_give_equal_frames(shot: Shot, variable: str, value: str) -> None:
+    """A variant can be made again bit for bit."""
+    first, second = (shot.rendered({variable: value})[0][7] for _ in range(2))
+    assert all(np.array_equal(getattr(first, plane), getattr(second, plane)) for plane in "yuv")
+
+
+@pytest.mark.parametrize(("variable", "value"), EVERY_VALUE)
+def test_no_strength_is_no_change(shot: Shot, variable: str, value: str) -> None:
+    """At strength 0 the picture stays as it is, to the eye."""
+    frames, _ = shot.rendered({variable: value}, strength=0.0)
+    assert difference(frames[3], shot.frames[3]) < 2.5
+
+
+def test_rain_falls(shot: Shot) -> None:
+    """Streaks of one frame are found lower in the next, and nowhere as well in their old place."""
+    frames, _ = shot.rendered({"weather": "rain"}, strength=1.0)
+    streaks = [frame.y[:, 100:].astype(float) for frame in frames]
+    steady = np.median(streaks, axis=0)
+    streaks = [np.clip(frame - steady, 0, None) for frame in streaks]
+
+    def likeness(shift: int) -> float:
+        pairs = pairwise(streaks)
+        return float(np.mean([(now[: 144 - shift] * after[shift:]).mean() for now, after in pairs]))
+
+    falls = [likeness(shift) for shift in range(60)]
+    assert int(np.argmax(falls)) > 0
+    assert max(falls) > 1.3 * falls[0]
+
+
+def test_rain_is_not_drawn_anew_at_a_cut_or_a_second_look(shot: Shot) -> None:
+    """What falls depends on time alone, so frames may be looked at in any order."""
+    wish = wish_for({"weather": "rain"}, fixed=None, seed=42, name="street")
+    results = []
+    for order in ([2, 9], [9]):
+        chain, tracker = chain_for(wish, shot.scene, seed=42, name="street"), Tracker(shot.scene)
+        for index in order:
+            frame = shot.frames[index].copy()
+            view = tracker.look(shrunk(shot.frames[index]), index, index * EVERY_SECOND)
+            for stage in chain.stages:
+                stage.apply(frame, view)
+        results.append(frame.y)
+    assert np.array_equal(*results)
+
+
+def test_wet_ground_mirrors_and_leaves_the_rest_alone(shot: Shot) -> None:
+    """Ground darkens and shows the walls above it; sky and facade don't change."""
+    frames, _ = shot.rendered({"surface": "wet"}, strength=1.0)
+    before, after = shot.frames[5].y.astype(int), frames[5].y.astype(int)
+    assert np.abs(after[:60] - before[:60]).mean() < 1.0
+    assert after[120:, 100:].mean() < before[120:, 100:].mean()
+    assert np.abs(after[76:] - before[76:]).mean() > 5.0
+
+
+def test_what_stands_on_wet_ground_stays_dry(shot: Shot) -> None:
+    """The walking figure keeps its own brightness."""
+    frames, _ = shot.rendered({"surface": "wet"}, strength=1.0)
+    figure = (slice(84, 106), slice(46, 52))
+    assert abs(int(frames[6].y[figure].mean()) - int(shot.frames[6].y[figure].mean())) < 12
+
+
+def test_fog_hides_what_is_far_more_than_what_is_near(shot: Shot) -> None:
+    """Contrast that is left falls with distance, and nothing is blurred near the camera."""
+    frames, _ = shot.rendered({"weather": "fog"}, strength=1.0)
+    far, near = slice(30, 70), slice(115, 144)
+    kept = [frames[0].y[rows].std() / shot.frames[0].y[rows].std() for rows in (far, near)]
+    assert kept[0] < 0.6 * kept[1]
+
+
+def test_evening_warms_and_is_no_mere_gain(shot: Shot) -> None:
+    """Grey turns towards red and away from blue, dark and light by different factors."""
+    frames, _ = shot.rendered({"time_of_day": "evening"}, strength=1.0)
+    ground = slice(120, 144)
+    assert frames[0].u[60:].mean() < shot.frames[0].u[60:].mean() - 2
+    assert frames[0].v[60:].mean() > shot.frames[0].v[60:].mean() + 2
+    light = (frames[0].y[ground].mean() - 16) / (shot.frames[0].y[ground].mean() - 16)
+    dark_before = np.percentile(shot.frames[0].y, 2) - 16
+    dark = (np.percentile(frames[0].y, 2) - 16) / dark_before
+    assert light < 0.8
+    assert abs(light - dark) > 0.03
+
+
+def test_dark_clips_are_not_darkened_twice(shot: Shot) -> None:
+    """Evening takes fewer stops from a clip that already is dim."""
+    dim = [Planes((frame.y * 0.5 + 8).astype(np.uint8), frame.u, frame.v) for frame in shot.frames]
+    scene = understand([shrunk(frame) for frame in dim], dim[0].size, LEVELS)
+    wish = wish_for({"time_of_day": "evening"}, fixed=1.0, seed=1, name="a")
+    stops = [
+        chain_for(wish, each, seed=1, name="a").parameters["time_of_day"]["stops"]
+        for each in (shot.scene, scene)
+    ]
+    assert stops[0] < stops[1] < 0
+
+
+def test_a_moving_camera_gets_every_value(make_street: Callable[..., Path]) -> None:
+    """Nothing needs a standing camera: what can't follow the ground is left out, and that is noted."""
+    shot = Shot(make_street(pan=8))
+    for sampled in (
+        {"weather": "rain"},
+        {"surface": "puddles"},
+        {"time_of_day": "night"},
+        {"weather": "fog"},
+    ):
+        frames, _ = shot.rendered(sampled)
+        assert np.abs(frames[5].y.astype(int) - shot.frames[5].y).mean() > 2.0
+
+
+def test_full_range_and_odd_sizes_are_edited(make_street: Callable[..., Path]) -> None:
+    """Other ranges and sizes that chroma doesn't divide come through every stage."""
+    shot = Shot(make_street(size=(161, 121)), Levels(full_range=True))
+    sampled = {"weather": "snow", "time_of_day": "night", "surface": "flooding", "lighting": "dim"}
+    frames, _ = shot.rendered(sampled)
+    assert frames[0].y.shape == (121, 161)
+    assert frames[0].u.shape == (61, 81)
+
+
+def test_black_stays_black_under_veils(shot: Shot) -> None:
+    """In limited range no veil takes luma below the code of black."""
+    black = Planes(
+        np.full_like(shot.frames[0].y, 16), *(np.full_like(shot.frames[0].u, 128) for _ in range(2))
+    )
+    view = Tracker(shot.scene).look(shrunk(shot.frames[0]), 0, 0.0)
+    wish = wish_for({"time_of_day": "morning", "lighting": "dim"}, fixed=1.0, seed=3, name="a")
+    for stage in chain_for(wish, shot.scene, seed=3, name="a").stages:
+        stage.apply(black, view)
+    assert black.y.min() >= 9
+
+
+def test_edges_that_appear_are_counted() -> None:
+    """A thing drawn in fails the check; the same picture in other light passes."""
+    rng = np.random.default_rng(1)
+    source = np.kron(rng.integers(60, 180, (6, 8)), np.ones((24, 24))).astype(np.uint8)
+    blank = np.full_like(source, 120)
+    blank[:40, :40] = source[:40, :40]
+    check = HallucinationCheck()
+    assert edge_agreement(source, (source * 0.6 + 20).astype(np.uint8), check)[0] == 1.0
+    assert edge_agreement(blank, source, check)[0] < check.threshold

@@ -1,0 +1,87 @@
+"""What a scene tells: camera, light, cuts, sky, ground, depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
+from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
+
+LEVELS = Levels()
+SAMPLE = Path(__file__).parents[3] / "assets/samples/campus_walkway.mp4"
+
+
+def small_frames(path: Path) -> Iterator[Planes]:
+    """Yield a clip's frames at the small size."""
+    for frame in read_frames(path):
+        yield shrunk(Planes.of(in_planes(frame, LEVELS)))
+
+
+def scene_of(path: Path) -> Scene:
+    """Return what the first frames of a clip tell."""
+    return understand(list(small_frames(path))[::2], (192, 144), LEVELS)
+
+
+def test_a_standing_camera_is_told_from_a_panning_one(make_street: Callable[..., Path]) -> None:
+    """What moves in front of a camera doesn't move the camera."""
+    assert scene_of(make_street()).still
+    assert not scene_of(make_street("pan.mp4", pan=8)).still
+
+
+def test_the_background_is_without_what_walks_through(make_street: Callable[..., Path]) -> None:
+    """The median over time leaves the ground where a figure passed; the figure is the foreground."""
+    path = make_street()
+    scene = scene_of(path)
+    frames = list(small_frames(path))
+    view = Tracker(scene).look(frames[6], 6, 0.24)
+    figure = (slice(82, 104), slice(45, 54))
+    assert view.foreground[figure].mean() > 0.9
+    assert view.foreground[:, 120:].max() == 0.0
+    assert np.abs(scene.background.y[figure].astype(int) - 118).mean() < 14
+
+
+def test_ground_lies_below_and_sky_above(make_street: Callable[..., Path]) -> None:
+    """The lower half is ground, the pale strip at the top is sky, the facade is neither."""
+    geometry = scene_of(make_street()).geometry
+    assert geometry.ground[110:].mean() > 0.9
+    assert geometry.ground[:60].mean() < 0.1
+    assert geometry.sky[:20].mean() > 0.8
+    assert geometry.sky[40:].mean() < 0.05
+
+
+def test_depth_shrinks_towards_the_camera(make_street: Callable[..., Path]) -> None:
+    """Ground further down is nearer; the sky is farthest."""
+    depth = scene_of(make_street()).geometry.depth_m
+    rows = depth[90:, 96]
+    assert (np.diff(rows) <= 0).all()
+    assert depth[3].mean() > 3 * depth[140].mean()
+
+
+def test_a_cut_is_found_once_where_it_is(make_street: Callable[..., Path]) -> None:
+    """Two shots in one clip are parted between their frames, and nowhere else."""
+    frames = list(small_frames(make_street(cut_at=7)))
+    assert [at for at in range(1, 12) if is_cut(frames[at - 1], frames[at])] == [7]
+
+
+@pytest.mark.parametrize("gain", [0.8, 1.2])
+def test_a_change_of_light_is_no_cut(make_street: Callable[..., Path], gain: float) -> None:
+    """A lamp that goes on doesn't start another scene."""
+    frame = next(small_frames(make_street()))
+    lit = Planes(np.clip(frame.y * gain, 0, 255).astype(np.uint8), frame.u, frame.v)
+    assert not is_cut(frame, lit)
+
+
+def test_a_real_clip_is_understood() -> None:
+    """The sample's camera stands, looks down, and sees the walkway as ground and no sky."""
+    frames = [frame for at, frame in enumerate(small_frames(SAMPLE)) if at % 8 == 0][:10]
+    scene = understand(frames, (768, 576), LEVELS)
+    assert scene.still
+    assert scene.geometry.sky.max() == 0
+    assert scene.geometry.horizon < 0.2
+    assert scene.geometry.ground[120:, 60:].mean() > 0.85
+    assert scene.geometry.ground[:30, 140:240].mean() < 0.1

@@ -66,12 +66,12 @@ class Recorder:
 
     def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
         """Decide as told."""
-        self.passed.append("before")
+        self.passed.append(f"before {tool.name}")
         return Ruling(self.fixed or arguments, self.before_it)
 
     def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
         """Decide as told."""
-        self.passed.append("after")
+        self.passed.append(f"after {tool.name} of {arguments!r} with {outcome.data!r}")
         return self.after_it
 
     def masked(self, result: ToolResult) -> ToolResult:
@@ -117,7 +117,13 @@ def test_a_call_takes_the_whole_road_in_order() -> None:
     """Policy, steps, policy on the outcome, mask, journal: in this order and each once."""
     road = Recorder()
     result = tool().call({"run_id": RUN, "times": 2}, road)
-    assert road.passed == ["before", "steps", "after", "masked", "record"]
+    assert road.passed == [
+        "before wish",
+        "steps",
+        "after wish of Wish(run_id='run-0a1b2c3d', times=2) with Grant(times=2)",
+        "masked",
+        "record",
+    ]
     assert (result.ok, result.status, result.run_id, result.data) == (True, "done", RUN, {"times": 2})
     assert (result.exit_code, result.problem) == (0, None)
     assert [message.body for message in result.messages] == ["done"]

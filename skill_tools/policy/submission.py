@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from skill_tools.errors import InputError
 from skill_tools.flows.values import REQUIRED_VALUES
 from skill_tools.policy.rule import Facts, Finding, Rule
 from skill_tools.storage.url import parse
@@ -67,9 +68,19 @@ def _no_stale(facts: Facts) -> Finding | None:
         return _stale(facts, "storage_url", str(values["storage_url"]), storage)
     for key in ("cosmos_model_cache_url", "auto_labeling_model_cache_url"):
         url = str(values.get(key, "")) or storage
-        if "://" not in url or parse(url).bucket != parse(storage).bucket:
+        if not _on_one_backend(url, storage):
             return _stale(facts, key, url, storage)
     return None
+
+
+def _on_one_backend(url: str, storage: str) -> bool:
+    """Tell whether a URL lies in the storage's bucket; on this machine, which has none, below the storage."""
+    if url == storage or url.startswith(f"{storage}/"):
+        return True
+    try:
+        return parse(url).bucket == parse(storage).bucket
+    except InputError:
+        return False
 
 
 def _stale(facts: Facts, key: str, url: str, storage: str) -> Finding:

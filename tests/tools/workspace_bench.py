@@ -22,6 +22,7 @@ from skill_tools.registry import call
 from skill_tools.settings import Settings
 from skill_tools.tool import NextStep, ToolResult
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 MAX_STEPS = 12
 PATIENCE_S = 240.0
 

@@ -1,0 +1,57 @@
+"""Each rule of the policy has tests that break and keep it, and a tool that asks it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from skill_tools.policy.engine import RULES
+from skill_tools.registry import TOOLS
+
+HERE = Path(__file__).resolve().parent
+
+
+def marked(kind: str) -> set[str]:
+    """Return the rules that tests of this folder are marked with."""
+    return {
+        argument.value
+        for file in HERE.glob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == kind
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+@pytest.mark.parametrize("kind", ["breaks", "keeps"])
+def test_every_rule_is_broken_and_kept_by_a_test(kind: str) -> None:
+    """A rule without both tests is a sentence that nobody holds; a mark for no rule is a mistake."""
+    assert marked(kind) == set(RULES)
+
+
+def test_every_guard_is_a_rule_and_every_rule_guards_something() -> None:
+    """Tools name rules that exist, and no rule stands unasked."""
+    asked = {rule for tool in TOOLS.values() for rule in (*tool.guards, *tool.outcome_guards)}
+    assert asked == set(RULES)
+
+
+def test_every_tool_keeps_secrets_silent() -> None:
+    """The first thing that is asked about any call is whether a secret stands in it."""
+    assert {tool.guards[0] for tool in TOOLS.values()} == {"SECRET-SILENT"}
+
+
+def test_a_tool_that_changes_something_for_a_run_asks_for_the_time_overview() -> None:
+    """Whatever changes a storage or a cluster for a run comes after the overview; ending a run may always."""
+    changing = {name for name, tool in TOOLS.items() if tool.effects.changes_remote}
+    asking = {name for name, tool in TOOLS.items() if "ETA-FIRST" in tool.guards}
+    assert changing - {"cancel"} == asking
+
+
+def test_rules_say_what_they_hold_in_one_sentence() -> None:
+    """A rule's sentence is for people: one line with a full stop."""
+    for rule in RULES.values():
+        assert rule.sentence.endswith(".")
+        assert "\n" not in rule.sentence
+        assert rule.outcome in {"deny", "ask", "fix", "note"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[given.command](given)
     except VdaError as error:
+        if getattr(given, "json", False):
+            from skill_tools.registry import failed
+
+            print(failed(given.command, error).model_dump_json(indent=2))
         return _say_error(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -75,7 +80,21 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and leave with 2."""
-        self.exit(2, f"error: {message}\nTry `{self.prog} --help`.\n")
+        from skill_tools.tools.nearest import nearest
+
+        wrong = re.search(r"invalid choice: '(.*?)'|unrecognized arguments: ([^\s=]+)", message)
+        near = nearest(wrong[1] or wrong[2] or "", self.words()) if wrong else ""
+        hint = f"  {near}\n" if near else ""
+        self.exit(2, f"error: {message}\n{hint}Try `{self.prog} --help`.\n")
+
+    def words(self) -> list[str]:
+        """Return all that can stand on a command line: commands, options and named choices."""
+        known: list[str] = []
+        for action in self._actions:
+            known += [*action.option_strings, *map(str, action.choices or ())]
+            for parser in action.choices.values() if isinstance(action.choices, dict) else ():
+                known += parser.words()
+        return known
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -169,6 +188,11 @@ def _add_tool_commands(commands: Any) -> None:
     tools = _add(commands, "tools", "List the tools, or print the schemas of one.", "vda tools select_flow")
     tools.add_argument("tool", nargs="?", metavar="TOOL")
     tools.add_argument("--json", action="store_true", help="as JSON")
+    tools.add_argument(
+        "--format",
+        choices=["mcp", "openai", "openai-strict", "anthropic", "json"],
+        help="as JSON, described as one of these takes it",
+    )
     call = _add(
         commands,
         "call",
@@ -177,6 +201,7 @@ def _add_tool_commands(commands: Any) -> None:
     )
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("arguments", nargs="?", default="{}", metavar="JSON", help="'-' reads standard input")
+    call.set_defaults(json=True)
     script = _add(
         commands,
         "script",
@@ -190,6 +215,15 @@ def _add_tool_commands(commands: Any) -> None:
         commands, "policy", "Explain the rules of the policy, or one of them.", "vda policy ETA-FIRST"
     )
     policy.add_argument("rule", nargs="?", metavar="ID")
+    server = _add(commands, "mcp", "Serve the tools over MCP, on standard input and output.", "vda mcp")
+    server.add_argument("--http", type=int, metavar="PORT", help="over streamable HTTP; 0: any free port")
+    server.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="with --http; any but loopback asks for a bearer token in VDA_MCP_TOKEN",
+    )
+    server.add_argument("--read-only", action="store_true", help="only the tools that change nothing")
 
 
 def _settings(given: argparse.Namespace) -> Settings:
@@ -423,11 +457,12 @@ def _script(given: argparse.Namespace) -> int:
 
 def _tools(given: argparse.Namespace) -> int:
     from skill_tools.registry import TOOLS
-    from skill_tools.schema import described
+    from skill_tools.schema_views import VIEWS
 
+    view = VIEWS[given.format or "json"]
     if given.tool is None:
-        if given.json:
-            print(json.dumps([described(tool) for tool in TOOLS.values()], indent=2))
+        if given.json or given.format:
+            print(json.dumps([view(tool) for tool in TOOLS.values()], indent=2))
             return 0
         for tool in TOOLS.values():
             print(f"{tool.name:20} {tool.summary}")
@@ -436,7 +471,29 @@ def _tools(given: argparse.Namespace) -> int:
         raise InputError(
             f"There is no tool {given.tool!r}", expected=", ".join(TOOLS), code="input.unknown_tool"
         )
-    print(json.dumps(described(TOOLS[given.tool]), indent=2))
+    print(json.dumps(view(TOOLS[given.tool]), indent=2))
+    return 0
+
+
+def _mcp(given: argparse.Namespace) -> int:
+    """Serve until the client has gone; standard output is the protocol's."""
+    settings = _settings(given)
+    try:
+        from skill_tools import mcp_server
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"The MCP server needs the package {error.name!r}",
+            expected="the extra [mcp]",
+            remedy='pip install "physical-ai-video-data-augmentation[mcp]"',
+            code="input.extra",
+        ) from error
+    if given.http is None:
+        mcp_server.serve_stdio(settings, read_only=given.read_only)
+        return 0
+    token = settings.environ.get(mcp_server.TOKEN_VARIABLE)
+    mcp_server.serve_http(
+        settings, port=given.http, host=given.host, token=token, read_only=given.read_only
+    )
     return 0
 
 
@@ -482,6 +539,7 @@ COMMANDS = {
     "call": _call,
     "script": _script,
     "policy": _policy,
+    "mcp": _mcp,
 }
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from skill_tools.errors import InputError, PolicyDenied, VdaError
+from skill_tools.flows.catalog import canonical_name
 from skill_tools.journal import Journal
-from skill_tools.registry import call, failed
+from skill_tools.registry import call, failed, opened
 from skill_tools.settings import Settings
 from skill_tools.tool import ToolResult
 
@@ -237,7 +238,7 @@ def _osmo(words: list[str], settings: Settings) -> tuple[str, Arguments]:
     return known(words[2:], settings)
 
 
-def _osmo_submit(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+def _osmo_submit(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
     parser = _Parser("osmo workflow submit")
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--pool", "-p")
@@ -252,12 +253,30 @@ def _osmo_submit(words: Sequence[str], _settings: Settings) -> tuple[str, Argume
             code="denied.SUBMIT-SHAPE",
         )
     values = dict(_pairs(parsed.set_string[0]))
+    _check_workflow(parsed.file, str(values.get("run_id", "")), settings)
     return "submit", {
         "run_id": values.get("run_id", ""),
         "values": values,
         "dry_run": parsed.dry_run,
         **({"pool": parsed.pool} if parsed.pool else {}),
     }
+
+
+def _check_workflow(file: str, run_id: str, settings: Settings) -> None:
+    """Refuse a file that isn't the workflow of the run: what is submitted is what was checked."""
+    with opened(settings) as context:
+        run = context.journal.find(run_id)
+    path = (settings.skill_dir / file).resolve()
+    if run is None or path == settings.skill_dir / run.workflow_file:
+        return
+    if path.parent == settings.workflows_dir and canonical_name(path.stem) == run.flow:
+        return
+    raise InputError(
+        f"{file} is not the workflow of {run_id}",
+        expected=run.workflow_file,
+        remedy="submit that file, or begin another run with select_flow",
+        code="input.other_flow",
+    )
 
 
 def _run_of(workflow_id: str, settings: Settings) -> str:

@@ -151,7 +151,8 @@ def _check_places(words: Sequence[str], settings: Settings) -> None:
 def _given(parsed: argparse.Namespace, **names: str) -> Arguments:
     """Return the parsed options as a tool's arguments, without those that were not given."""
     values = {names.get(key, key): value for key, value in vars(parsed).items()}
-    return {key: value for key, value in values.items() if value not in (None, False, [])}
+    # Not by equality: 0 equals False, and a caller who asks for 0 lines has to hear that it is too few.
+    return {key: value for key, value in values.items() if value is not None and value is not False}
 
 
 def _parsed(parser: _Parser, words: Sequence[str]) -> argparse.Namespace:
@@ -308,7 +309,8 @@ def _osmo_logs(words: Sequence[str], settings: Settings) -> tuple[str, Arguments
     parser.add_argument("--task", "-t")
     parser.add_argument("-n", type=int, dest="tail")
     parsed = _given(_parsed(parser, words))
-    return "logs", {**parsed, "run_id": _run_of(str(parsed.pop("workflow_id")), settings)}
+    run_id = _run_of(str(parsed.pop("workflow_id")), settings)
+    return "logs", {**parsed, "run_id": run_id}
 
 
 def _osmo_cancel(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:

@@ -58,6 +58,7 @@ class Workspace:
         plain = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
+            "PYTHONPATH": str(REPOSITORY),
             "VDA_DATA_ROOTS": str(self.folder / "data"),
         }
         return Settings.read(workspace=self.root, environ={**plain, **self.environ})

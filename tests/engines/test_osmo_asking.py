@@ -164,5 +164,7 @@ def test_storage_patience_is_set_unless_the_caller_has_set_it(mock_osmo: MockOsm
     printer.write_text('#!/bin/sh\nprintf \'{"client": {"major": "%s"}}\' "$OSMO_S3_TIMEOUT"\n')
     printer.chmod(0o755)
     for environ, patience in (({}, "20s"), ({"OSMO_S3_TIMEOUT": "3s"}, "3s")):
-        engine = OsmoEngine(str(printer), environ={**mock_osmo.environ, **environ})
+        engine = OsmoEngine(
+            str(printer), environ={**mock_osmo.environ, **environ}, sleep=mock_osmo.pauses.append
+        )
         assert json.dumps(engine.state().client_version).startswith(f'"{patience}')

@@ -101,8 +101,10 @@ class MockOsmo:
     @property
     def state(self) -> dict[str, Any]:
         """What the mock remembers."""
-        self.run("version")
-        found: dict[str, Any] = json.loads(self._file("state.json").read_text())
+        file = self._file("state.json")
+        if not file.exists():
+            self.run("version")
+        found: dict[str, Any] = json.loads(file.read_text())
         return found
 
     def change(self, **values: object) -> None:

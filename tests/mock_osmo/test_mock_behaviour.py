@@ -26,7 +26,7 @@ def test_states_move_on_with_every_query_and_stay_at_the_end(mock_osmo: MockOsmo
     """A workflow is PENDING until its first group runs, then RUNNING until the last has ended."""
     submitted(mock_osmo)
     seen = []
-    for _ in range(10):
+    for _ in range(8):
         answer = json.loads(mock_osmo.run("workflow", "query", "demo-1", "-t", "json").stdout)
         seen.append(answer["status"])
     assert seen[0] == "PENDING"

@@ -146,7 +146,8 @@ def download(store: Store, args: Namespace, fault: str) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if args.resume and target.is_file() and target.read_bytes() == content:
-            (store.folder / "resumed").open("a").write(f"{name}\n")
+            with (store.folder / "resumed").open("a") as resumed:
+                resumed.write(f"{name}\n")
         elif fault in {"half_file", "short_file"} and number == len(wanted) - 1:
             target.write_bytes(content[: len(content) // 2])
             if fault == "half_file":

@@ -1,0 +1,64 @@
+"""The generated reference pages are those that tools and policy give now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from skill_tools import pages
+from skill_tools.policy.clauses import Clause, clauses
+from skill_tools.policy.engine import RULES
+from skill_tools.registry import TOOLS
+from skill_tools.tool import AnyTool
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = pages.documents()
+
+
+@pytest.fixture(scope="module")
+def stated() -> Mapping[str, Clause]:
+    """Give the clauses of the real SKILL.md."""
+    return clauses((ROOT / "SKILL.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_checked_in_page_is_current(name: str) -> None:
+    """A generated page in the repository equals what `make pages` writes now."""
+    assert ROOT.joinpath("references", name).read_text(encoding="utf-8") == PAGES[name], "run `make pages`"
+
+
+def test_writing_leaves_only_whole_pages(tmp_path: Path) -> None:
+    """Writing the pages gives exactly the documents, each under its name."""
+    pages.write(tmp_path)
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == PAGES
+
+
+@pytest.mark.parametrize("tool", TOOLS.values(), ids=lambda tool: tool.name)
+def test_each_tool_has_its_section(tool: AnyTool) -> None:
+    """The page of the tools shows each tool's summary, every argument, every output and every guard."""
+    sections = re.split(r"^## ", PAGES["tools.md"], flags=re.MULTILINE)
+    section = next(part for part in sections if part.startswith(f"{tool.name}\n"))
+    fields = {*tool.input_model.model_fields, *tool.output_model.model_fields}
+    assert tool.summary in section
+    assert fields <= set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert set(re.findall(r"\[([A-Z-]+)\]", section)) == {*tool.guards, *tool.outcome_guards}
+
+
+def test_each_rule_ties_sentence_to_tools(stated: Mapping[str, Clause]) -> None:
+    """The policy page quotes the sentence of every rule, and names the tools that ask it."""
+    sections = {part.split("\n", 1)[0]: part for part in PAGES["policy.md"].split("### ")[1:]}
+    assert list(sections) == list(stated)
+    for rule_id, clause in stated.items():
+        assert f"> {clause.sentence}\n" in sections[rule_id]
+    for rule in RULES.values():
+        asking = {tool.name for tool in TOOLS.values() if rule.id in (*tool.guards, *tool.outcome_guards)}
+        named = set(re.findall(r"\(tools\.md#(\w+)\)", sections[rule.id]))
+        assert named == asking or (asking == set(TOOLS) and "in every tool" in sections[rule.id])
+
+
+def test_every_rule_of_the_code_has_a_clause(stated: Mapping[str, Clause]) -> None:
+    """No rule decides without a sentence in SKILL.md that an agent could have read."""
+    assert set(RULES) <= set(stated)

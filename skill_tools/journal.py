@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS calls (
     arguments TEXT NOT NULL, result TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run_id, tool, ok);
+CREATE TABLE IF NOT EXISTS judged (
+    call INTEGER PRIMARY KEY, seen TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS submissions (
     run_id TEXT NOT NULL, batch TEXT NOT NULL, state TEXT NOT NULL, workflow_id TEXT,
     detail TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (run_id, batch)
@@ -68,6 +71,9 @@ class Call:
     tool: str
     arguments: Mapping[str, JsonValue]
     result: ToolResult
+    id: int = 0
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What the rules saw, beside arguments and run."""
 
 
 @dataclass(frozen=True)
@@ -131,25 +137,66 @@ class Journal:
         rows = self._read("SELECT facts FROM runs ORDER BY created DESC LIMIT ?", limit)
         return [RunRecord.model_validate_json(row[0]) for row in rows]
 
-    def record(self, run_id: str | None, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
-        """Append a call and its result. A call that belongs to no run never makes the file."""
-        if run_id is None and not self.path.exists():
+    def record(
+        self,
+        run_id: str | None,
+        arguments: Mapping[str, JsonValue],
+        result: ToolResult,
+        seen: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Append a call, its result and what the rules saw.
+
+        A call that belongs to no run makes no file, unless it asked something: a question is put once.
+        """
+        if run_id is None and result.status != "needs_input" and not self.path.exists():
             return
         with self._writing() as db:
-            db.execute(
+            done = db.execute(
                 "INSERT INTO calls (run_id, at, tool, ok, arguments, result) VALUES (?, ?, ?, ?, ?, ?)",
                 (run_id, time.time(), result.tool, result.ok, _json(arguments), result.model_dump_json()),
             )
+            if seen:
+                db.execute("INSERT INTO judged VALUES (?, ?)", (done.lastrowid, _json(seen)))
 
     def calls(self, run_id: str) -> list[Call]:
         """Return the calls of a run in their order."""
         rows = self._read(
-            "SELECT at, tool, arguments, result FROM calls WHERE run_id = ? ORDER BY id", run_id
+            "SELECT at, tool, arguments, result, id, seen FROM calls LEFT JOIN judged ON judged.call = id "
+            "WHERE run_id = ? ORDER BY id",
+            run_id,
         )
         return [
-            Call(at, tool, json.loads(arguments), ToolResult.model_validate_json(result))
-            for at, tool, arguments, result in rows
+            Call(
+                at,
+                tool,
+                json.loads(arguments),
+                ToolResult.model_validate_json(result),
+                id=number,
+                seen=json.loads(seen or "{}"),
+            )
+            for at, tool, arguments, result, number, seen in rows
         ]
+
+    def last_question(self, run_id: str | None) -> str:
+        """Return what the newest call of a run asked a person, empty where it asked nothing.
+
+        Without a run: what the newest call that belongs to none asked.
+        """
+        rows = self._read(
+            "SELECT json_extract(result, '$.status'), json_extract(result, '$.problem.message') FROM calls "
+            "WHERE run_id IS ? AND tool <> 'check_message' ORDER BY id DESC LIMIT 1",
+            run_id,
+        )
+        return rows[0][1] if rows and rows[0][0] == "needs_input" else ""
+
+    def refusals(self, run_id: str) -> int:
+        """Count the submits of a run that an engine refused."""
+        rows = self._read(
+            "SELECT COUNT(*) FROM calls WHERE run_id = ? AND tool = 'submit' AND ok = 0 "
+            "AND json_extract(result, '$.problem.code') LIKE '%.undefined_variable'",
+            run_id,
+        )
+        return int(rows[0][0]) if rows else 0
 
     def passed(self, run_id: str, tool: str) -> ToolResult | None:
         """Return the newest result with which a tool did what this run asked of it."""
@@ -162,12 +209,16 @@ class Journal:
 
     def passed_by_tool(self, run_id: str) -> dict[str, dict[str, JsonValue]]:
         """Return, by tool, the data of its newest green result in a run."""
+        return {tool: data for tool, (_, data) in self.green(run_id).items()}
+
+    def green(self, run_id: str) -> dict[str, tuple[int, dict[str, JsonValue]]]:
+        """Return, by tool, the number of its newest green call in a run, and that call's data."""
         rows = self._read(
-            "SELECT tool, json_extract(result, '$.data'), MAX(id) FROM calls "
+            "SELECT tool, MAX(id), json_extract(result, '$.data') FROM calls "
             "WHERE run_id = ? AND ok = 1 GROUP BY tool",
             run_id,
         )
-        return {tool: json.loads(data) for tool, data, _ in rows}
+        return {tool: (number, json.loads(data)) for tool, number, data in rows}
 
     def decisions(self, run_id: str) -> list[Decision]:
         """Return every decision of a run, in order."""
@@ -212,7 +263,7 @@ class Journal:
             for batch, state, workflow_id, detail, at in rows
         ]
 
-    def _read(self, query: str, *values: str | int) -> list[Any]:
+    def _read(self, query: str, *values: str | int | None) -> list[Any]:
         if self._connection is None and not self.path.exists():
             return []
         return self._open().execute(query, values).fetchall()

@@ -60,6 +60,7 @@ class Decision(Closed):
     reason: str
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     corrected: NextStep | None = None
+    policy: str = Field("", description="The digest of the policy that decided.")
     at: float = Field(default_factory=time.time, description="Unix time, seconds.")
 
 
@@ -110,7 +111,6 @@ class Outcome(Generic[OutputT]):
     status: Literal["done", "running"] = "done"
     messages: Sequence[Message] = ()
     next: Sequence[NextStep] = ()
-    decisions: Sequence[Decision] = ()
     problem: Problem | None = None
 
 
@@ -120,6 +120,8 @@ class Ruling(Generic[InputT]):
 
     input: InputT
     decisions: Sequence[Decision] = ()
+    seen: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the rules saw and the journal would not know otherwise; with it a decision can be made again."""
 
     @property
     def refusal(self) -> Decision | None:
@@ -133,14 +135,16 @@ class Road(Protocol):
     def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
         """Decide whether the call may go on, and with which input."""
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
-        """Decide whether the outcome is what the policy asks for."""
+    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
+        """Decide whether the outcome, or the problem instead of one, is what the policy asks for."""
 
     def masked(self, result: ToolResult) -> ToolResult:
         """Return the result with every known secret replaced."""
 
-    def record(self, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
-        """Write the call and its result durably."""
+    def record(
+        self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
+    ) -> None:
+        """Write the call, its result and what the rules saw, durably."""
 
 
 RoadT = TypeVar("RoadT", bound=Road)
@@ -158,6 +162,8 @@ class Tool(Generic[InputT, OutputT, RoadT]):
     steps: Callable[[InputT, RoadT], Outcome[OutputT]]
     guards: tuple[str, ...] = field(default=())
     outcome_guards: tuple[str, ...] = field(default=())
+    witness: Callable[[Outcome[OutputT]], Mapping[str, JsonValue]] | None = None
+    """Reads from disk, apart from the steps, what the outcome has to agree with."""
 
     def call(self, arguments: Mapping[str, JsonValue], road: RoadT) -> ToolResult:
         """Take the one road; never raises for what a caller can do wrong.
@@ -165,28 +171,34 @@ class Tool(Generic[InputT, OutputT, RoadT]):
         Returns:
             The result, masked and recorded. `problem` is set exactly when `ok` is false.
         """
+        seen: dict[str, JsonValue] = {}
         try:
-            result = self._walk(arguments, road)
+            result = self._walk(arguments, road, seen)
         except VdaError as error:
-            result = self._failure(error, _run_id_in(arguments))
+            result = self._failed(_problem(error), _run_id_in(arguments))
         result = road.masked(result)
-        road.record(arguments, result)
+        road.record(arguments, result, seen)
         return result
 
-    def _walk(self, arguments: Mapping[str, JsonValue], road: RoadT) -> ToolResult:
+    def _walk(
+        self, arguments: Mapping[str, JsonValue], road: RoadT, seen: dict[str, JsonValue]
+    ) -> ToolResult:
         ruling = road.before(self, self._validated(arguments))
+        seen |= ruling.seen
         if ruling.refusal is not None:
             return self._refused(ruling.refusal, ruling.decisions, _run_id_in(arguments))
         try:
-            outcome = self.steps(ruling.input, road)
+            outcome: Outcome[OutputT] | Problem = self.steps(ruling.input, road)
         except VdaError as error:
-            failed = self._failure(error, getattr(ruling.input, "run_id", None))
-            return failed.model_copy(update={"decisions": list(ruling.decisions)})
+            outcome = _problem(error)
         found = road.after(self, ruling.input, outcome)
-        decisions = [*ruling.decisions, *outcome.decisions, *found]
-        refusal = Ruling(ruling.input, found).refusal
-        if refusal is not None:
-            return self._refused(refusal, decisions, outcome.run_id)
+        seen |= found.seen
+        if isinstance(outcome, Problem):
+            failed = self._failed(outcome, getattr(ruling.input, "run_id", None))
+            return failed.model_copy(update={"decisions": [*ruling.decisions, *found.decisions]})
+        decisions = [*ruling.decisions, *found.decisions]
+        if found.refusal is not None:
+            return self._refused(found.refusal, decisions, outcome.run_id)
         return ToolResult(
             ok=outcome.problem is None,
             tool=self.name,
@@ -231,20 +243,14 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             ),
         )
 
-    def _failure(self, error: VdaError, run_id: str | None) -> ToolResult:
-        asking = isinstance(error, NeedsInput)
+    def _failed(self, problem: Problem, run_id: str | None) -> ToolResult:
+        asking = problem.code.startswith(f"{NeedsInput.family}.")
         return ToolResult(
             ok=False,
             tool=self.name,
             run_id=run_id,
             status="needs_input" if asking else "failed",
-            problem=Problem(
-                code=error.code,
-                message=error.message,
-                expected=error.expected,
-                remedy=error.remedy,
-                retry=error.retry,
-            ),
+            problem=problem,
         )
 
 
@@ -254,3 +260,13 @@ AnyTool = Tool[Any, Any, Any]
 def _run_id_in(arguments: Mapping[str, JsonValue]) -> str | None:
     run_id = arguments.get("run_id")
     return run_id if isinstance(run_id, str) else None
+
+
+def _problem(error: VdaError) -> Problem:
+    return Problem(
+        code=error.code,
+        message=error.message,
+        expected=error.expected,
+        remedy=error.remedy,
+        retry=error.retry,
+    )

@@ -69,17 +69,20 @@ class Recorder:
         self.passed.append(f"before {tool.name}")
         return Ruling(self.fixed or arguments, self.before_it)
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
+    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
         """Decide as told."""
-        self.passed.append(f"after {tool.name} of {arguments!r} with {outcome.data!r}")
-        return self.after_it
+        came = outcome.code if isinstance(outcome, Problem) else repr(outcome.data)
+        self.passed.append(f"after {tool.name} of {arguments!r} with {came}")
+        return Ruling(arguments, self.after_it)
 
     def masked(self, result: ToolResult) -> ToolResult:
         """Mask one word."""
         self.passed.append("masked")
         return ToolResult.model_validate_json(result.model_dump_json().replace("hunter2", "***"))
 
-    def record(self, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
+    def record(
+        self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
+    ) -> None:
         """Keep the call."""
         self.passed.append("record")
         self.recorded.append((arguments, result))

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from skill_tools.policy import flow, inputs, order, output, submission
+from skill_tools.policy import (
+    endpoints,
+    flow,
+    inputs,
+    messages,
+    order,
+    output,
+    results,
+    secrets,
+    submission,
+    watching,
+)
 from skill_tools.policy.rule import Facts, Rule
 from skill_tools.tool import Decision
 
-RULES: Mapping[str, Rule] = {
-    rule.id: rule for family in (flow, inputs, order, submission, output) for rule in family.RULES
-}
+FAMILIES = (flow, inputs, messages, order, secrets, endpoints, submission, watching, results, output)
+RULES: Mapping[str, Rule] = {rule.id: rule for family in FAMILIES for rule in family.RULES}
+
+EVERY_CALL = ("SECRET-SILENT",)
+"""Asked before each call, beside the tool's own guards."""
+EVERY_OUTCOME = ("ASK-ONLY-BLOCKED", "ASK-NEVER")
+"""Asked about what comes of each call."""
+RUN_SCRIPT_GUARDS = ("SECRET-SILENT", "NIM-NEVER-DOWN", "SUBMIT-SHAPE")
+"""Asked about a command line before it becomes a call, which has guards of its own."""
+
+
+@cache
+def digest() -> str:
+    """Return what names this policy among its versions: a digest of the rules' own source."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -30,7 +57,7 @@ def judge(guards: Iterable[str], facts: Facts, *, clock: Callable[[], float] = t
     Every rule is asked, also behind a denial, so that an agent hears of all that is wrong at once.
     """
     decisions = []
-    for rule_id in guards:
+    for rule_id in dict.fromkeys(guards):
         rule = RULES[rule_id]
         finding = rule.check(facts)
         if finding is None:
@@ -38,11 +65,12 @@ def judge(guards: Iterable[str], facts: Facts, *, clock: Callable[[], float] = t
         decisions.append(
             Decision(
                 rule=rule.id,
-                outcome=rule.outcome,
+                outcome=finding.outcome or rule.outcome,
                 tool=facts.tool,
                 reason=finding.reason,
                 facts=dict(finding.facts),
                 corrected=finding.corrected,
+                policy=digest(),
                 at=clock(),
             )
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from skill_tools.flows import intent
-from skill_tools.flows.catalog import DEFAULT_FLOW, canonical_name
+from skill_tools.flows.catalog import ALIASES, DEFAULT_FLOW, canonical_name
 from skill_tools.policy.rule import Facts, Finding, Rule
 
 
@@ -22,6 +24,13 @@ def _intent(facts: Facts) -> Finding | None:
     choice = intent.choose(facts.text("request"))
     if facts.text("flow") or not choice.contradiction:
         return None
+    if facts.asked == choice.question:
+        return Finding(
+            f"{choice.reason}, which was asked about once already, so it is {DEFAULT_FLOW}",
+            {"matched": list(choice.matched), "flow": DEFAULT_FLOW},
+            fixed={"flow": DEFAULT_FLOW},
+            outcome="fix",
+        )
     return Finding(
         choice.question,
         {"matched": list(choice.matched)},
@@ -30,7 +39,13 @@ def _intent(facts: Facts) -> Finding | None:
 
 
 def _alias(facts: Facts) -> Finding | None:
-    flow = facts.text("flow")
+    flow, file = facts.text("flow"), facts.text("workflow")
+    named = PurePath(file).name.removesuffix(".yaml")
+    if not flow and named in ALIASES:
+        right = str(PurePath(file).with_name(f"{ALIASES[named]}.yaml"))
+        return Finding(
+            f"{named} is another name of {ALIASES[named]}", {"workflow": file}, fixed={"workflow": right}
+        )
     canonical = canonical_name(flow)
     if not flow or canonical in {None, flow}:
         return None

@@ -17,7 +17,7 @@ def videos_of(value: str) -> tuple[str, ...]:
 
 
 def _keep(facts: Facts) -> Finding | None:
-    return _keep_clips(facts) or _keep_videos(facts) or _keep_staged_input(facts)
+    return _keep_clips(facts) or _keep_dataset(facts) or _keep_videos(facts) or _keep_staged_input(facts)
 
 
 def _keep_clips(facts: Facts) -> Finding | None:
@@ -31,6 +31,17 @@ def _keep_clips(facts: Facts) -> Finding | None:
         "the user named other clips for this run; nothing ever replaces them",
         {"user_clips": named, "call_clips": list(given)},
         facts.again("with the clips that the user named", clips=list(run.clips) or None),
+    )
+
+
+def _keep_dataset(facts: Facts) -> Finding | None:
+    given, run = facts.text("dataset_url"), facts.run
+    if not given or run is None or given.rstrip("/") == (run.dataset_url or "").rstrip("/"):
+        return None
+    return Finding(
+        "the user named other clips for this run than this data set's; nothing ever replaces them",
+        {"user_clips": list(run.clips) or [run.dataset_url], "call_dataset": given},
+        facts.again("with what the user named", dataset_url=None),
     )
 
 
@@ -84,7 +95,7 @@ def _stem(facts: Facts) -> Finding | None:
 
 
 def _demo(facts: Facts) -> Finding | None:
-    if facts.arguments.get("clips") or facts.text("dataset_url"):
+    if facts.arguments.get("clips") or facts.text("dataset_url") or (facts.run and not facts.run.demo):
         return None
     return Finding(
         f"no clip was named, so the demo data set {DEMO_REPOSITORY} is used", {"repository": DEMO_REPOSITORY}
@@ -104,13 +115,35 @@ def _demo_only(facts: Facts) -> Finding | None:
 
 def _no_invent(facts: Facts) -> Finding | None:
     run = facts.run
-    if run is None or run.demo or facts.tool != "prepare_demo":
+    if run is None:
+        return None
+    if facts.tool == "submit":
+        return _no_stranger(facts)
+    if run.demo:
         return None
     named: Sequence[str | None] = run.clips or (run.dataset_url,)
     return Finding(
         "the user gave clips of their own; the demo's clips never stand in for them",
         {"user_clips": list(named)},
         facts.step("prepare_dataset", "with the user's clips"),
+    )
+
+
+def _no_stranger(facts: Facts) -> Finding | None:
+    """Look whether each clip of the data set was made from one that the user, or the demo, has given."""
+    prepared, run = facts.passed.get("prepare_dataset"), facts.run
+    if prepared is None or run is None:
+        return None
+    given = facts.passed.get("prepare_demo", {}).get("clips", ()) if run.demo else run.clips
+    strangers = [
+        clip["video"] for clip in prepared["clips"] if clip["source"] and clip["source"] not in set(given)
+    ]
+    if not strangers:
+        return None
+    return Finding(
+        f"{', '.join(strangers[:5])} was made from no clip that this run was given",
+        {"strangers": strangers, "user_clips": list(given)},
+        facts.step("prepare_dataset", "with the clips that were given"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skill_tools.flows.catalog import FLOWS
+from skill_tools.policy.messages import finding_of
 from skill_tools.policy.rule import Facts, Finding, Rule
 
 
@@ -65,6 +66,8 @@ def _difference(given: dict[str, str], batches: list[dict[str, dict[str, str]]])
 
 
 def _stamp(facts: Facts) -> Finding | None:
+    if facts.after is not None:
+        return _found_again(facts)
     if facts.run is None or _only_shows(facts):
         return None
     sent = {record.batch for record in facts.submissions if record.state == "sent"}
@@ -76,6 +79,18 @@ def _stamp(facts: Facts) -> Finding | None:
         f"{facts.run.run_id} was submitted already; a run id is never submitted twice",
         {"workflows": [record.workflow_id for record in facts.submissions]},
         facts.step("poll", "follows what was submitted"),
+    )
+
+
+def _found_again(facts: Facts) -> Finding | None:
+    workflows = facts.after.data.get("workflows", ()) if facts.after else ()
+    found = [workflow["workflow_id"] for workflow in workflows if workflow["found_again"]]
+    if not found:
+        return None
+    return Finding(
+        f"{facts.run_id} was sent before its outcome could be written; nothing was sent again",
+        {"workflows": found},
+        outcome="fix",
     )
 
 
@@ -100,6 +115,8 @@ def _render_local(facts: Facts) -> Finding | None:
 
 
 def _evidence(facts: Facts) -> Finding | None:
+    if facts.arguments.get("messages"):
+        return finding_of("EVIDENCE-REQUIRED", facts)
     run = facts.run
     if run is None:
         return None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
+from skill_tools.policy.messages import finding_of
 from skill_tools.policy.rule import Facts, FileFact, Finding, Rule
-
-MEDIA_PREFIX = "MEDIA:"
-
 
 def _workspace(facts: Facts) -> Finding | None:
     given = facts.text("run_local_dir")
     if not given:
-        return None
+        return finding_of("STAGE-WORKSPACE", facts)
     place = Path(given).expanduser()
     place = (facts.workspace / place).resolve()
     if place.is_relative_to(facts.workspace):
@@ -25,17 +24,9 @@ def _workspace(facts: Facts) -> Finding | None:
     )
 
 
-def media_path(body: str) -> str | None:
-    """Return the path in a media line, or None where the line is malformed."""
-    if not body.startswith(MEDIA_PREFIX) or len(body.splitlines()) != 1:
-        return None
-    path = body.removeprefix(MEDIA_PREFIX)
-    return path if path.startswith("/") and path == path.strip() else None
-
-
 def _media(facts: Facts) -> Finding | None:
     if facts.after is None:
-        return None
+        return finding_of("MEDIA-FORM", facts)
     for message in facts.after.messages:
         if message.kind == "text" and any(
             line.startswith(MEDIA_PREFIX) for line in message.body.splitlines()
@@ -50,14 +41,15 @@ def _wrong_media(body: str, facts: Facts) -> str:
     path = media_path(body)
     if path is None:
         return "a media bubble is exactly one line MEDIA:/absolute/path"
-    known = facts.after.files.get(path) if facts.after else None
-    file = known or FileFact(exists=False, plays=False)
+    file = facts.files.get(path) or FileFact(exists=False, plays=False)
     if not file.exists:
         return f"{path} does not exist"
     return "" if file.plays else f"{path} does not play"
 
 
 def _silent(facts: Facts) -> Finding | None:
+    if facts.arguments.get("messages"):
+        return finding_of("SECRET-SILENT", facts)
     said = json.dumps(dict(facts.arguments), default=str, ensure_ascii=False)
     where = [name for name, value in facts.arguments.items() if _holds_secret(value, facts.secrets)]
     if not where and not any(secret in said for secret in facts.secrets):

@@ -53,6 +53,11 @@ class RunMirror:
         """Return the folder with the labels of a variant."""
         return self.root / "outputs" / "pseudo_labeled_augmented" / variant_name(video, aug_idx)
 
+    def label_folders(self) -> Iterator[Path]:
+        """Yield the folder of each original's and each variant's labels that is there."""
+        for kind in ("pseudo_labeled", "pseudo_labeled_augmented"):
+            yield from sorted(path for path in (self.root / "outputs" / kind).glob("*") if path.is_dir())
+
     def manifests(self) -> Iterator[Path]:
         """Yield the manifest of every batch, in their order."""
         yield from sorted(

@@ -15,8 +15,9 @@ from skill_tools.flows.configs import plan_batches
 from skill_tools.flows.spec import WorkflowSpec
 from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES, ValuesOf, stand_in_values
 from skill_tools.journal import RunRecord
+from skill_tools.policy.submission import PLATFORM_CHECK
 from skill_tools.storage.url import Layout, is_stem
-from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Problem, Tool
+from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Problem, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Values
 
@@ -150,7 +151,7 @@ def _checked_workflow(file: Path, values: dict[str, str], flow: Flow) -> tuple[l
         GuardCheck(name="setup task", ok="setup" in names),
         _files_check(spec, flow),
         GuardCheck(name="VIDEO_NAME", ok=not bad_stems, detail=", ".join(bad_stems)),
-        GuardCheck(name="platform of every task", ok=not off_platform, detail=", ".join(off_platform)),
+        GuardCheck(name=PLATFORM_CHECK, ok=not off_platform, detail=", ".join(off_platform)),
         GuardCheck(
             name="cache URLs",
             ok=all(values.get(key) for key in ("cosmos_model_cache_url", "auto_labeling_model_cache_url")),
@@ -203,20 +204,12 @@ def _verdict(
     text = f"Guard: green. {len(planned)} workflow(s) with {tasks} tasks would be submitted to {pool}."
     arguments = {"run_id": run.run_id}
     if not cache_full:
-        decision = Decision(
-            rule="CACHE-AUTO",
-            outcome="fix",
-            tool="check_submission",
-            reason="a model cache is empty, so the cache workflow runs first and the guard follows again",
-            facts={"cache_full": False},
-        )
         step = NextStep(tool="ensure_cache", arguments=arguments, why="fills the model caches")
         return Outcome(
             data,
             run.run_id,
             messages=[Message(body="Guard: green but for the model caches, which are filled first.")],
             next=[step],
-            decisions=[decision],
         )
     step = NextStep(tool="submit", arguments=arguments, why="submits what was checked")
     return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
@@ -270,5 +263,6 @@ CHECK_SUBMISSION = Tool(
     output_model=CheckSubmissionOutput,
     effects=Effects(read_only=True),
     steps=check_submission,
-    guards=("SECRET-SILENT", "INPUT-STEM", "INPUT-KEEP"),
+    guards=("SECRET-SILENT", "FLOW-ALIAS", "INPUT-STEM", "INPUT-KEEP"),
+    outcome_guards=("CACHE-AUTO", "SCHED-PLATFORM"),
 )

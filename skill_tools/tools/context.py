@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +14,12 @@ from skill_tools.engines.base import Engine
 from skill_tools.errors import InputError
 from skill_tools.journal import Journal, RunRecord
 from skill_tools.media.playable import plays
-from skill_tools.policy.engine import judge
-from skill_tools.policy.output import media_path
+from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, judge
+from skill_tools.policy.media_line import media_path
 from skill_tools.policy.rule import Aftermath, Facts, FileFact
+from skill_tools.policy.snapshot import outcome_of, snapshot
 from skill_tools.settings import Settings
-from skill_tools.tool import AnyTool, Closed, Decision, Message, Outcome, Ruling, ToolResult
+from skill_tools.tool import AnyTool, Closed, Message, Outcome, Problem, Ruling, ToolResult
 
 
 @dataclass(frozen=True)
@@ -101,19 +102,21 @@ class Context:
 
     def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
         """Ask the tool's guards about a call."""
-        found = judge(tool.guards, self._facts(tool, arguments))
-        changed = found.arguments != arguments.model_dump(mode="json")
+        facts, numbers = self._facts(tool, arguments)
+        found = judge((*EVERY_CALL, *tool.guards), facts)
+        changed = found.arguments != facts.arguments
         fixed = tool.input_model.model_validate(found.arguments) if changed else arguments
-        return Ruling(fixed, found.decisions)
+        return Ruling(fixed, found.decisions, {"before": snapshot(facts, numbers)})
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any]) -> Sequence[Decision]:
+    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
         """Ask the tool's guards about what came of it."""
-        if not tool.outcome_guards:
-            return ()
-        aftermath = Aftermath(
-            outcome.data.model_dump(mode="json"), tuple(outcome.messages), _file_facts(outcome.messages)
-        )
-        return judge(tool.outcome_guards, self._facts(tool, arguments, aftermath)).decisions
+        aftermath = _aftermath(tool, outcome)
+        facts, numbers = self._facts(tool, arguments)
+        facts = replace(facts, after=aftermath, files=_file_facts(aftermath.messages))
+        found = judge((*tool.outcome_guards, *EVERY_OUTCOME), facts)
+        seen = {"after": snapshot(facts, numbers)}
+        ruling = Ruling(arguments, found.decisions, seen)
+        return replace(ruling, seen=seen | {"refused": outcome_of(aftermath)}) if ruling.refusal else ruling
 
     def masked(self, result: ToolResult) -> ToolResult:
         """Replace every known secret in a result."""
@@ -122,32 +125,54 @@ class Context:
         clean = mask(text, secrets)
         return result if clean == text else ToolResult.model_validate_json(clean)
 
-    def record(self, arguments: Mapping[str, JsonValue], result: ToolResult) -> None:
+    def record(
+        self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
+    ) -> None:
         """Write a call that belongs to a run into the journal."""
         run_id = result.run_id if result.run_id and self.journal.find(result.run_id) else None
-        if run_id is None and not self.journal.path.exists():
-            return
         secrets = known_secrets(self.settings.environ)
         clean = {name: _masked_value(value, secrets) for name, value in arguments.items()}
-        self.journal.record(run_id, clean, result)
+        noted = {name: _masked_value(value, secrets) for name, value in seen.items()}
+        self.journal.record(run_id, clean, result, noted)
 
-    def _facts(self, tool: AnyTool, arguments: Closed, after: Aftermath | None = None) -> Facts:
+    def _facts(self, tool: AnyTool, arguments: Closed) -> tuple[Facts, dict[str, int]]:
+        """Return what the rules may look at, and the numbers of the calls that count as passed."""
         run_id = getattr(arguments, "run_id", None)
         run = self.journal.find(run_id) if run_id else None
-        return Facts(
+        green = self.journal.green(run.run_id) if run else {}
+        given = arguments.model_dump(mode="json")
+        bubbles = [Message.model_validate(one) for one in given.get("messages") or ()]
+        facts = Facts(
             tool=tool.name,
-            arguments=arguments.model_dump(mode="json"),
+            arguments=given,
             workspace=self.settings.workspace,
             run=run,
-            passed=self.journal.passed_by_tool(run.run_id) if run else {},
+            passed={name: data for name, (_, data) in green.items()},
             submissions=tuple(self.journal.submissions(run.run_id)) if run else (),
             secrets=frozenset(known_secrets(self.settings.environ)),
-            after=after,
+            refusals=self.journal.refusals(run.run_id) if run and tool.name == "submit" else 0,
+            asked=self.journal.last_question(run.run_id if run else None),
+            files=_file_facts(bubbles),
         )
+        return facts, {name: number for name, (number, _) in green.items()}
+
+
+def _aftermath(tool: AnyTool, outcome: Outcome[Any] | Problem) -> Aftermath:
+    if isinstance(outcome, Problem):
+        return Aftermath({}, problem=outcome)
+    return Aftermath(
+        outcome.data.model_dump(mode="json"),
+        tuple(outcome.messages),
+        tuple(outcome.next),
+        outcome.problem,
+        running=outcome.status == "running",
+        witness=tool.witness(outcome) if tool.witness else {},
+    )
 
 
 def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
-    paths = [media_path(message.body) for message in messages if message.kind == "media"]
+    lines = [line.strip() for message in messages for line in message.body.splitlines()]
+    paths = [media_path(line) for line in lines]
     return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
 
 

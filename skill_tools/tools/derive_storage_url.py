@@ -86,5 +86,6 @@ DERIVE_STORAGE_URL = Tool(
     output_model=DeriveStorageUrlOutput,
     effects=Effects(read_only=True, open_world=False),
     steps=derive_storage_url,
-    guards=("SECRET-SILENT",),
+    guards=("SECRET-SILENT", "INPUT-KEEP", "STORAGE-NO-STALE"),
+    outcome_guards=("STORAGE-DERIVE",),
 )

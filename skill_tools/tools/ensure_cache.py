@@ -105,5 +105,6 @@ ENSURE_CACHE = Tool(
     output_model=EnsureCacheOutput,
     effects=Effects(changes_remote=True),
     steps=ensure_cache,
-    guards=("SECRET-SILENT", "ETA-FIRST", "PREFLIGHT-FIRST"),
+    guards=("SECRET-SILENT", "ETA-FIRST", "PREFLIGHT-FIRST", "POLL-HEARTBEAT"),
+    outcome_guards=("POLL-CONTINUE",),
 )

@@ -11,7 +11,7 @@ from skill_tools.access.endpoints import endpoint_key, is_cluster_internal, norm
 from skill_tools.access.nim import Nims, service_url
 from skill_tools.errors import EngineError
 from skill_tools.journal import RunRecord
-from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Tool
+from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, RunId, Url
 
@@ -27,7 +27,9 @@ class EnsureEndpointsInput(Closed):
     """The run whose endpoints are looked after."""
 
     run_id: RunId
-    wait_s: float = Field(DEFAULT_WAIT_S, ge=0, le=MAX_WAIT_S, description="Seconds to wait in this call.")
+    wait_s: float = Field(
+        DEFAULT_WAIT_S, ge=0, le=MAX_WAIT_S, description="Seconds to wait; a call waits 110 at the most."
+    )
 
 
 class Endpoint(Closed):
@@ -53,16 +55,14 @@ def ensure_endpoints(given: EnsureEndpointsInput, context: Context) -> Outcome[E
     """Probe; deploy the cluster's own where they are missing; wait a while; say what comes next."""
     run = context.journal.run(given.run_id)
     if run.engine == "local":
-        return _settled(run, EnsureEndpointsOutput(needed=False, deployed=False, endpoints=[]), [])
+        return _settled(run, EnsureEndpointsOutput(needed=False, deployed=False, endpoints=[]))
     nims = Nims.from_environment(context.settings.environ)
     found = [_look(role, run, nims, context) for role in ROLES]
     _refuse_dead_externals(found)
     missing = [one for one in found if one.healthy is False]
     if not missing:
-        return _settled(
-            run, EnsureEndpointsOutput(needed=True, deployed=False, endpoints=found), _reused(found)
-        )
-    decision = _deploy_once(run, nims, missing, context)
+        return _settled(run, EnsureEndpointsOutput(needed=True, deployed=False, endpoints=found))
+    _deploy_once(run, nims, context)
     until = time.monotonic() + given.wait_s
     while any(one.healthy is False for one in found) and time.monotonic() < until:
         context.on_note(Note("model servers", text=", ".join(one.url for one in missing)))
@@ -72,8 +72,8 @@ def ensure_endpoints(given: EnsureEndpointsInput, context: Context) -> Outcome[E
     if any(one.healthy is False for one in found):
         step = NextStep(tool="ensure_endpoints", arguments={"run_id": run.run_id}, why="waits on")
         message = Message(body="The model servers are warming up; that takes 10–15 minutes.")
-        return Outcome(data, run.run_id, "running", [message], [step], decision)
-    return _settled(run, data, decision)
+        return Outcome(data, run.run_id, "running", [message], [step])
+    return _settled(run, data)
 
 
 def _look(role: Role, run: RunRecord, nims: Nims, context: Context) -> Endpoint:
@@ -112,31 +112,14 @@ def _refuse_dead_externals(found: list[Endpoint]) -> None:
             )
 
 
-def _reused(found: list[Endpoint]) -> list[Decision]:
-    return [
-        _decision("NIM-REUSE", f"{one.url} serves {', '.join(one.models[:3])}, so it is reused", one)
-        for one in found
-        if one.healthy and not one.external
-    ]
-
-
-def _deploy_once(run: RunRecord, nims: Nims, missing: list[Endpoint], context: Context) -> list[Decision]:
+def _deploy_once(run: RunRecord, nims: Nims, context: Context) -> None:
     """Deploy, unless an earlier call of this run did: a deployment that warms up is waited for."""
     earlier = context.journal.passed(run.run_id, "ensure_endpoints")
-    if earlier is not None and earlier.data.get("deployed"):
-        return []
-    nims.deploy()
-    return [_decision("NIM-DEPLOY", f"{one.url} did not serve, so it was deployed", one) for one in missing]
+    if earlier is None or not earlier.data.get("deployed"):
+        nims.deploy()
 
 
-def _decision(rule: str, reason: str, endpoint: Endpoint) -> Decision:
-    facts = {"role": endpoint.role, "url": endpoint.url, "healthy": endpoint.healthy}
-    return Decision(rule=rule, outcome="fix", tool="ensure_endpoints", reason=reason, facts=facts)
-
-
-def _settled(
-    run: RunRecord, data: EnsureEndpointsOutput, decisions: list[Decision]
-) -> Outcome[EnsureEndpointsOutput]:
+def _settled(run: RunRecord, data: EnsureEndpointsOutput) -> Outcome[EnsureEndpointsOutput]:
     words = [
         f"{one.role} {one.url}: {'serves' if one.healthy else 'not seen from here'}" for one in data.endpoints
     ]
@@ -144,7 +127,7 @@ def _settled(
     step = NextStep(
         tool="derive_storage_url", arguments={"run_id": run.run_id}, why="says where the data lies"
     )
-    return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step], decisions=decisions)
+    return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
 
 
 ENSURE_ENDPOINTS = Tool(
@@ -154,5 +137,6 @@ ENSURE_ENDPOINTS = Tool(
     output_model=EnsureEndpointsOutput,
     effects=Effects(changes_remote=True),
     steps=ensure_endpoints,
-    guards=("SECRET-SILENT", "ETA-FIRST"),
+    guards=("SECRET-SILENT", "ETA-FIRST", "POLL-HEARTBEAT"),
+    outcome_guards=("NIM-REUSE", "NIM-DEPLOY", "NIM-EXTERNAL-OPT-IN", "NIM-NO-INFER", "NIM-NEVER-DOWN"),
 )

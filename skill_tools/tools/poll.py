@@ -216,5 +216,6 @@ POLL = Tool(
     output_model=PollOutput,
     effects=Effects(read_only=True),
     steps=poll,
-    guards=("SECRET-SILENT",),
+    guards=("SECRET-SILENT", "POLL-HEARTBEAT"),
+    outcome_guards=("POLL-TRUTH", "POLL-CONTINUE"),
 )

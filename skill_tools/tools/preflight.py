@@ -143,4 +143,12 @@ PREFLIGHT = Tool(
     effects=Effects(changes_remote=True, destructive=True),
     steps=preflight,
     guards=("SECRET-SILENT", "ETA-FIRST"),
+    outcome_guards=(
+        "SECRET-REQUIRED",
+        "SECRET-PREFIX",
+        "SECRET-EVIDENCE",
+        "SECRET-REFRESH",
+        "POOL-ONLINE",
+        "PLATFORM-EXACT",
+    ),
 )

@@ -129,5 +129,5 @@ PREPARE_DEMO = Tool(
     output_model=PrepareDemoOutput,
     effects=Effects(writes_local=True),
     steps=prepare_demo,
-    guards=("SECRET-SILENT", "INPUT-DEMO-ONLY", "INPUT-NO-INVENT"),
+    guards=("SECRET-SILENT", "INPUT-DEMO", "INPUT-DEMO-ONLY", "INPUT-NO-INVENT"),
 )

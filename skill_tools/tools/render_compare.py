@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,12 +13,13 @@ from skill_tools.media.compare import Comparison, still_comparison
 from skill_tools.media.compare import render_compare as render_side_by_side
 from skill_tools.media.contact_sheet import contact_sheet
 from skill_tools.storage.mirror import RunMirror, variant_name
-from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Tool
+from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem
 from skill_tools.tools.stage_artifacts import StageArtifactsOutput, StagedClip, StagedVariant
 
 Kind = Literal["video", "picture", "pair"]
+RENDER_ATTEMPTS = 2
 
 
 class RenderCompareInput(Closed):
@@ -43,6 +44,8 @@ class RenderedComparison(Closed):
     augmented: PathText
     frames: int | None = None
     split: float = 0.5
+    failures: list[Line] = Field(default_factory=list, description="What failed before this came out.")
+    no_encoder: bool = False
 
 
 class RenderCompareOutput(Closed):
@@ -60,22 +63,19 @@ def render_compare(given: RenderCompareInput, context: Context) -> Outcome[Rende
     staged, run_id = _staged(given, context)
     mirror = RunMirror(Path(staged.run_local_dir))
     wanted = _wanted(staged, given)
-    decisions: list[Decision] = []
-    comparisons = [
-        _rendered(mirror, staged.dataset, clip, variant, context, decisions) for clip, variant in wanted
-    ]
+    comparisons = [_rendered(mirror, staged.dataset, clip, variant, context) for clip, variant in wanted]
     clips = {clip.video: clip for clip, _ in wanted}
     data = RenderCompareOutput(
         comparisons=_with_earlier(comparisons, run_id, context),
         contact_sheets={video: str(_sheet(mirror, clip)) for video, clip in clips.items()},
         seconds=round(time.monotonic() - begun, 3),
-        notes=[decision.reason[:2_000] for decision in decisions],
+        notes=[f"{one.name}: {failure}"[:2_000] for one in comparisons for failure in one.failures],
     )
     messages = [message for comparison in comparisons for message in messages_of(comparison)]
     following = []
     if run_id and context.journal.find(run_id):
         following.append(NextStep(tool="report", arguments={"run_id": run_id}, why="writes the report"))
-    return Outcome(data, run_id, messages=messages, next=following, decisions=decisions)
+    return Outcome(data, run_id, messages=messages, next=following)
 
 
 def messages_of(comparison: RenderedComparison) -> list[Message]:
@@ -169,28 +169,30 @@ def _rendered(
     clip: StagedClip,
     variant: StagedVariant,
     context: Context,
-    decisions: list[Decision],
 ) -> RenderedComparison:
     """Render one; the first failure is retried, the second becomes a still, and that a pair."""
     target = mirror.compare(dataset, clip.video, variant.aug_idx)
-    common = {
+    common: dict[str, Any] = {
         "name": variant.name,
         "video": clip.video,
         "aug_idx": variant.aug_idx,
         "input": clip.input,
         "augmented": variant.video,
     }
-    for attempt in range(2):
+    failures: list[str] = []
+    no_encoder = False
+    while len(failures) < RENDER_ATTEMPTS and not no_encoder:
         try:
             made = _side_by_side(clip, variant, target, context)
         except (VdaError, OSError) as error:
-            decisions.append(_retried(variant.name, error, attempt))
-            if isinstance(error, VdaError) and error.code == "artifact.no_encoder":
-                break
+            failures.append(str(error)[:1_000])
+            no_encoder = getattr(error, "code", "") == "artifact.no_encoder"
         else:
+            common |= {"failures": failures}
             return RenderedComparison(
                 **common, kind="video", path=str(target), frames=made.frames, split=made.split
             )
+    common |= {"failures": failures, "no_encoder": no_encoder}
     still = target.with_suffix(".png")
     try:
         still_comparison(
@@ -225,18 +227,6 @@ def _side_by_side(clip: StagedClip, variant: StagedVariant, target: Path, contex
     )
 
 
-def _retried(name: str, error: Exception, attempt: int) -> Decision:
-    fallback = getattr(error, "code", "") == "artifact.no_encoder"
-    then = "once more" if attempt == 0 and not fallback else "a picture instead"
-    return Decision(
-        rule="RENDER-FALLBACK" if fallback else "RENDER-RETRY",
-        outcome="fix",
-        tool="render_compare",
-        reason=f"rendering {name} failed ({error}); {then}",
-        facts={"attempt": attempt},
-    )
-
-
 def _with_earlier(
     comparisons: list[RenderedComparison], run_id: str, context: Context
 ) -> list[RenderedComparison]:
@@ -267,5 +257,5 @@ RENDER_COMPARE = Tool(
     effects=Effects(writes_local=True, open_world=False),
     steps=render_compare,
     guards=("SECRET-SILENT", "STAGE-WORKSPACE", "RENDER-LOCAL", "INPUT-KEEP"),
-    outcome_guards=("MEDIA-FORM",),
+    outcome_guards=("MEDIA-FORM", "RENDER-RETRY", "RENDER-FALLBACK"),
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from skill_tools.errors import ArtifactError
 from skill_tools.flows.catalog import FLOWS
@@ -251,6 +251,32 @@ def _manifest_values(mirror: RunMirror, video: str, aug_idx: int) -> dict[str, s
     raise ArtifactError(f"No manifest names {video}_aug{aug_idx}", expected="an entry in the manifest")
 
 
+def witness(outcome: Outcome[ReportOutput]) -> dict[str, JsonValue]:
+    """Read again, from the files alone, what the summaries have to agree with."""
+    mirror = RunMirror(Path(outcome.data.run_local_dir))
+    manifest: dict[str, JsonValue] = {
+        config.name: dict(config.sampled_vars)
+        for path in mirror.manifests()
+        for config in read_manifest(path).configs
+    }
+    labels: dict[str, JsonValue] = {}
+    unreadable: list[JsonValue] = []
+    for folder in mirror.label_folders():
+        documents = {path.name: _json_or_none(path) for path in sorted(folder.glob("*.json"))}
+        unreadable += [str(folder / name) for name, document in documents.items() if document is None]
+        summary = documents.get("summary.json")
+        if summary is not None:
+            labels[folder.name] = {name: count for name, count in summary["tracks"].items() if count}
+    return {"manifest": manifest, "labels": labels, "unreadable": unreadable}
+
+
+def _json_or_none(path: Path) -> dict[str, Any] | None:
+    try:
+        return _json(path)
+    except ArtifactError:
+        return None
+
+
 def _speeds(clips: list[ReportedClip], timings: Mapping[str, float]) -> dict[str, float]:
     """Return megapixels a second by kind of work, from which the next estimate is made."""
     done = {clip.input: megapixels(probe(Path(clip.input))) for clip in clips}
@@ -304,5 +330,6 @@ REPORT = Tool(
     effects=Effects(writes_local=True, open_world=False),
     steps=report,
     guards=("SECRET-SILENT", "EVIDENCE-REQUIRED"),
-    outcome_guards=("MEDIA-FORM",),
+    outcome_guards=("MEDIA-FORM", "SUMMARY-TRUTH", "INPUT-DISCLOSE"),
+    witness=witness,
 )

@@ -253,4 +253,5 @@ STAGE_ARTIFACTS = Tool(
     effects=Effects(writes_local=True),
     steps=stage_artifacts,
     guards=("SECRET-SILENT", "STAGE-WORKSPACE", "INPUT-KEEP"),
+    outcome_guards=("STAGE-FULL", "INPUT-DISCLOSE"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from skill_tools.engines.base import Engine, SubmitRequest
 from skill_tools.errors import EngineError, OutcomeUnknown
 from skill_tools.flows.render import load_workflow
 from skill_tools.journal import RunRecord, SubmissionRecord
-from skill_tools.tool import Closed, Decision, Effects, Message, NextStep, Outcome, Tool
+from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Url, Values
 
@@ -47,6 +48,9 @@ class SubmittedWorkflow(Closed):
     command: Annotated[str, Field(max_length=65_536)]
     tasks: list[TaskSummary]
     overview: Line = ""
+    found_again: bool = Field(
+        default=False, description="It was sent before its outcome could be written, so it was not sent now."
+    )
 
 
 class SubmitOutput(Closed):
@@ -58,19 +62,25 @@ class SubmitOutput(Closed):
     workflows: list[SubmittedWorkflow]
 
 
+@dataclass(frozen=True)
+class _Receipt:
+    """What the engine has of one workflow: nothing yet, or its id."""
+
+    workflow_id: str | None = None
+    overview: str = ""
+    found_again: bool = False
+
+
 def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     """Send each workflow of the run that was not sent yet."""
     run = context.journal.run(given.run_id)
     guard = context.passed(run.run_id, "check_submission")
     engine, pool = context.engine(run), given.pool or guard["pool"]
-    sent, decisions = [], []
+    sent = []
     for batch in guard["batches"]:
         request = SubmitRequest(Path(guard["workflow"]), batch["values"], pool)
-        workflow_id, overview = None, ""
-        if not given.dry_run:
-            workflow_id, overview, decision = _send(run, batch["batch"], request, engine, context)
-            decisions += [decision] if decision else []
-        sent.append(_described(batch["batch"], request, engine, workflow_id, overview))
+        receipt = _Receipt() if given.dry_run else _send(run, batch["batch"], request, engine, context)
+        sent.append(_described(batch["batch"], request, engine, receipt))
     data = SubmitOutput(dry_run=given.dry_run, pool=pool, workflow=guard["workflow"], workflows=sent)
     if given.dry_run:
         text = "Nothing was sent. This would be:\n" + "\n".join(item.command for item in sent)
@@ -84,24 +94,23 @@ def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
         status="running",
         messages=[Message(body=f"Submitted as {names}.")],
         next=[step],
-        decisions=decisions,
     )
 
 
 def _send(
     run: RunRecord, batch: str, request: SubmitRequest, engine: Engine, context: Context
-) -> tuple[str, str, Decision | None]:
+) -> _Receipt:
     """Claim, send, settle. A claim left by a dead process is looked into before anything is sent again."""
     journal = context.journal
     if not journal.claim(run.run_id, batch, request.values, request.pool):
         record = next(record for record in journal.submissions(run.run_id) if record.batch == batch)
         if record.state == "sent" and record.workflow_id:
-            return record.workflow_id, "", None
+            return _Receipt(record.workflow_id)
         _take_over(run, record, context)
         found = engine.find(run.run_id, request.values)
         if found:
             journal.settle(run.run_id, batch, "sent", found[0])
-            return found[0], "", _found_again(run, found[0])
+            return _Receipt(found[0], found_again=True)
     try:
         submission = engine.submit(request)
     except OutcomeUnknown:
@@ -111,7 +120,7 @@ def _send(
         journal.settle(run.run_id, batch, "refused")
         raise
     journal.settle(run.run_id, batch, "sent", submission.workflow_id)
-    return submission.workflow_id, submission.overview, None
+    return _Receipt(submission.workflow_id, submission.overview)
 
 
 def _take_over(run: RunRecord, record: SubmissionRecord, context: Context) -> None:
@@ -139,18 +148,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _found_again(run: RunRecord, workflow_id: str) -> Decision:
-    return Decision(
-        rule="SUBMIT-STAMP",
-        outcome="fix",
-        tool="submit",
-        reason=f"{run.run_id} was sent before its outcome could be written; nothing was sent again",
-        facts={"workflow_id": workflow_id},
-    )
-
-
 def _described(
-    batch: str, request: SubmitRequest, engine: Engine, workflow_id: str | None, overview: str
+    batch: str, request: SubmitRequest, engine: Engine, receipt: _Receipt
 ) -> SubmittedWorkflow:
     spec = load_workflow(request.workflow_file, request.values)
     tasks = [
@@ -166,10 +165,11 @@ def _described(
     ]
     return SubmittedWorkflow(
         batch=batch,
-        workflow_id=workflow_id,
+        workflow_id=receipt.workflow_id,
         command=shlex.join(engine.command(request)),
         tasks=tasks,
-        overview=overview,
+        overview=receipt.overview,
+        found_again=receipt.found_again,
     )
 
 
@@ -187,10 +187,18 @@ SUBMIT = Tool(
         "POOL-ONLINE",
         "INPUT-STEM",
         "INPUT-KEEP",
+        "INPUT-NO-INVENT",
+        "STORAGE-DERIVE",
+        "SUBMIT-EXPLICIT-CACHE",
         "SUBMIT-COMPLETE",
         "PLATFORM-EXACT",
         "STORAGE-NO-STALE",
+        "NIM-EXTERNAL-OPT-IN",
+        "NIM-NO-INFER",
+        "CACHE-AUTO",
         "GUARD-FIRST",
         "SUBMIT-STAMP",
+        "SUBMIT-RETRY-ONCE",
     ),
+    outcome_guards=("SUBMIT-SHAPE", "SUBMIT-STAMP"),
 )

@@ -1,0 +1,121 @@
+"""Make every decision of a run again, from its journal alone, and compare with what was decided then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skill_tools.journal import Call, Journal, RunRecord
+from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, digest, judge
+from skill_tools.policy.snapshot import restored
+from skill_tools.registry import TOOLS
+from skill_tools.tool import Closed, Decision
+
+
+class Verdicts(Closed):
+    """What the rules said of one call, then and now, each as `RULE outcome: reason`."""
+
+    call: int
+    tool: str
+    then: list[str]
+    now: list[str]
+    policies: list[str]
+
+    @property
+    def same(self) -> bool:
+        """Tell whether the rules decide as they did."""
+        return self.then == self.now
+
+
+class Replay(Closed):
+    """A run's calls judged again; `other_policy` counts decisions that another version of the rules made."""
+
+    run_id: str
+    policy: str
+    calls: int
+    decisions: int
+    other_policy: int
+    unknown: list[int]
+    different: list[Verdicts]
+
+    @property
+    def same(self) -> bool:
+        """Tell whether every decision was made again just so."""
+        return not self.different and not self.unknown
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What a call is judged from."""
+
+    run: RunRecord
+    data_of: Mapping[int, Mapping[str, Any]]
+
+
+def replay(run_id: str, journal: Journal) -> Replay:
+    """Judge each call of a run again.
+
+    Raises:
+        InputError: the workspace has no such run.
+    """
+    calls = journal.calls(run_id)
+    past = _Past(journal.run(run_id), {call.id: call.result.data for call in calls if call.result.ok})
+    judged = [call for call in calls if call.seen]
+    verdicts = [_again(call, past) for call in judged]
+    policies = [policy for one in verdicts for policy in one.policies]
+    return Replay(
+        run_id=run_id,
+        policy=digest(),
+        calls=len(calls),
+        decisions=len(policies),
+        other_policy=sum(policy != digest() for policy in policies),
+        unknown=[call.id for call in calls if not call.seen and call.result.decisions],
+        different=[one for one in verdicts if not one.same],
+    )
+
+
+def _again(call: Call, past: _Past) -> Verdicts:
+    return Verdicts(
+        call=call.id,
+        tool=call.tool,
+        then=[_words(decision) for decision in call.result.decisions],
+        now=[_words(decision) for decision in _decided(call, past)],
+        policies=[decision.policy for decision in call.result.decisions],
+    )
+
+
+def _decided(call: Call, past: _Past) -> Iterator[Decision]:
+    tool = TOOLS[call.tool]
+    # The call that begins a run is judged before there is one.
+    run = None if call.tool == "select_flow" else past.run
+    before = call.seen.get("before")
+    if before is not None:
+        facts = restored(before, run if _knew(before, past) else None, past.data_of)
+        yield from judge((*EVERY_CALL, *tool.guards), facts).decisions
+    after = call.seen.get("after")
+    if after is not None:
+        outcome = call.seen.get("refused") or _outcome(call)
+        facts = restored(after, run if _knew(after, past) else None, past.data_of, outcome)
+        yield from judge((*tool.outcome_guards, *EVERY_OUTCOME), facts).decisions
+
+
+def _knew(seen: Mapping[str, Any], past: _Past) -> bool:
+    return bool(seen["arguments"].get("run_id") == past.run.run_id)
+
+
+def _outcome(call: Call) -> Mapping[str, Any]:
+    """Return what came of a call, as its result shows it."""
+    result = call.result
+    return {
+        "data": result.data,
+        "messages": [one.model_dump() for one in result.messages],
+        "next": [one.model_dump() for one in result.next],
+        "problem": result.problem.model_dump() if result.problem else None,
+        "running": result.status == "running",
+    }
+
+
+def _words(decision: Decision) -> str:
+    corrected = decision.corrected.model_dump_json() if decision.corrected else ""
+    return f"{decision.rule} {decision.outcome}: {decision.reason} {corrected}".strip()

@@ -1,0 +1,75 @@
+"""Start-up is light: what a command doesn't need isn't loaded, and nothing talks to anybody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools.workspace_bench import REPOSITORY
+
+HEAVY = frozenset(
+    {"pydantic", "av", "numpy", "cv2", "onnxruntime", "PIL", "httpx", "rich", "jinja2", "yaml", "sqlite3"}
+)
+
+LOADED = "import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+
+
+def loaded_by(code: str, folder: Path) -> frozenset[str]:
+    """Run code in a fresh process and return the top-level modules that it loaded."""
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{LOADED}"],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return frozenset(name.partition(".")[0] for name in json.loads(finished.stdout.splitlines()[-1]))
+
+
+def command(*words: str) -> str:
+    """Return code that runs a `vda` command and stays when it leaves."""
+    return f"from skill_tools.cli import main\ntry:\n    main({list(words)!r})\nexcept SystemExit: pass"
+
+
+def test_importing_the_skill_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Whoever imports the package pays for what they use, when they use it."""
+    assert not loaded_by("import skill_tools", tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("--version",), ("script", "--help")])
+def test_help_loads_nothing_heavy(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`vda --help` answers before any library for pictures, models or the network is loaded."""
+    assert not loaded_by(command(*words), tmp_path) & HEAVY
+
+
+def test_a_mistyped_command_loads_nothing_heavy(tmp_path: Path) -> None:
+    """An error in the command line is as quick as the help."""
+    assert not loaded_by(command("rn"), tmp_path) & HEAVY
+
+
+def test_listing_runs_loads_no_pictures_and_no_models(tmp_path: Path) -> None:
+    """What reads the journal alone needs no model runtime."""
+    assert "onnxruntime" not in loaded_by(command("runs"), tmp_path)
+
+
+def test_the_registry_loads_no_model_runtime(tmp_path: Path) -> None:
+    """The models run in the workers' processes; a caller who asks for the tools never loads them."""
+    assert not loaded_by("from skill_tools import TOOLS", tmp_path) & {"onnxruntime", "lap", "omegaconf"}
+
+
+def test_the_public_face_has_what_it_says(tmp_path: Path) -> None:
+    """`run_script`, `call` and `TOOLS` come with their first use; another name is an AttributeError."""
+    loaded_by(
+        "import skill_tools\n"
+        "assert all(getattr(skill_tools, name) is not None for name in skill_tools.__all__)\n"
+        "assert skill_tools.call('nothing').exit_code == 2\n"
+        "assert not hasattr(skill_tools, 'anything_else')",
+        tmp_path,
+    )
+    assert list(tmp_path.iterdir()) == []

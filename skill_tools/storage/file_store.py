@@ -195,7 +195,7 @@ def _copied(source: Path, part: Path, tick: Ticker | None, name: str) -> None:
     with source.open("rb") as reading, part.open("xb") as writing:
         before = os.fstat(reading.fileno())
         done = 0
-        while chunk := reading.read(CHUNK_BYTES):
+        while done <= before.st_size and (chunk := reading.read(CHUNK_BYTES)):  # it may grow for ever
             writing.write(chunk)
             done += len(chunk)
             if tick is not None:

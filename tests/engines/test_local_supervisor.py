@@ -312,7 +312,7 @@ def test_a_lock_is_free_when_its_holder_is(tmp_path: Path) -> None:
     """A lock can be taken once, is seen to be held, and is free again when it is closed."""
     path = tmp_path / "lock"
     assert not lock.is_held(path)
-    held = lock.take(path)
+    held = lock.take(path, patience_s=0)
     assert held is not None
     assert lock.is_held(path)
     assert lock.take(path, patience_s=0.05) is None

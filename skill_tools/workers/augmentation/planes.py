@@ -73,7 +73,7 @@ class Planes:
 
         OpenCV is several times slower on rows that don't follow each other without a gap.
         """
-        return cls(*(np.ascontiguousarray(_view(plane)) for plane in frame.planes[:3]))
+        return cls(*(_view(plane).copy() for plane in frame.planes[:3]))
 
     def into(self, frame: VideoFrame) -> None:
         """Write the planes into a frame of their size, whose memory nobody else may hold."""
@@ -148,5 +148,5 @@ def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
 
 
 def _view(plane: VideoPlane) -> Plane:
-    rows: Plane = np.asarray(memoryview(plane)).reshape(plane.height, plane.line_size)  # type: ignore[arg-type]  # its stub hides that it is a buffer
+    rows: Plane = np.asarray(memoryview(plane)).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width]

@@ -85,6 +85,7 @@ class Glow:
         # Lamps are small; walls, vans and skies that are merely white don't shine at night.
         side = max(3, luma.shape[1] // 40) | 1
         lamps = bright - cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side)))
+        lamps = np.clip(lamps - 1.3 * cv2.blur(bright, (4 * side, 4 * side)), 0, 1)
         lamps *= (1 - view.geometry.sky) * (1 - view.geometry.ground)
         halo = (
             0.75 * lamps

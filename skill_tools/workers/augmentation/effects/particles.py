@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -87,7 +88,23 @@ def sheet(size: tuple[int, int], period: int) -> Plane:
 
 def place(sheet_: Plane, stamp: Plane, row: int, column: int) -> None:
     """Put a stamp on a sheet, going around its sides, brighter of both where they overlap."""
-    height, width = stamp.shape
-    columns = np.arange(column, column + width) % sheet_.shape[1]
-    rows = slice(row, row + height)
-    sheet_[rows, columns] = np.maximum(sheet_[rows, columns], stamp)
+    height = stamp.shape[0]
+    room = sheet_.shape[1] - column
+    for left, part in ((column, stamp[:, :room]), (0, stamp[:, room:])):
+        if part.shape[1]:
+            spot = sheet_[row : row + height, left : left + part.shape[1]]
+            np.maximum(spot, part, out=spot)
+
+
+def scatter(sheet_: Plane, stamps: Sequence[Plane], count: int, rng: np.random.Generator) -> None:
+    """Put `count` of the stamps on a sheet, anywhere that doesn't cut them at its upper or lower end."""
+    period, width = sheet_.shape
+    stamps = [stamp for stamp in stamps if stamp.shape[0] < period and stamp.shape[1] < width]
+    if not stamps:
+        return
+    kinds = rng.integers(0, len(stamps), count)
+    columns = rng.integers(0, width, count)
+    heights = rng.random(count)
+    for kind, column, height in zip(kinds.tolist(), columns.tolist(), heights.tolist(), strict=True):
+        stamp = stamps[kind]
+        place(sheet_, stamp, int(height * (period - stamp.shape[0])), column)

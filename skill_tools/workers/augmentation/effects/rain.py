@@ -9,13 +9,14 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, place, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
 _DISTANCES_M = (2.6, 4.5, 8.0, 14.0, 24.0)
 _EXPOSURE_S = 1 / 70
 _DROP_MM = 2.0
+_KINDS = 32  # of streaks in a layer
 
 
 def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -65,20 +66,16 @@ def rain_layers(
         opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
         period = round(height * rng.uniform(1.3, 1.7)) + 2 * length
         drawn = sheet(size, period)
-        for _ in range(round(count * drawn.size / (width * height))):
-            stamp = _streak(
+        stamps = [
+            _streak(
                 length * rng.uniform(0.75, 1.25),
                 thickness * rng.uniform(0.8, 1.2),
                 wind,
                 opacity * rng.uniform(0.4, 1.0),
             )
-            if stamp.shape[0] < period:
-                place(
-                    drawn,
-                    stamp,
-                    int(rng.integers(0, period - stamp.shape[0])),
-                    int(rng.integers(0, drawn.shape[1])),
-                )
+            for _ in range(_KINDS)
+        ]
+        scatter(drawn, stamps, round(count * drawn.size / (width * height)), rng)
         fall = velocity * px_per_m
         layers.append(Layer(drawn, fall, wind * fall))
     return tuple(layers)

@@ -9,13 +9,14 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, place, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
 _DISTANCES_M = (2.2, 4.0, 7.0, 12.0, 20.0)
 _VELOCITY_M_S = 1.1
 _FLAKE_M = 0.007
+_KINDS = 32  # of flakes in a layer
 
 
 def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -55,11 +56,11 @@ def _layer(
     period = round(height * rng.uniform(1.3, 1.7))
     drawn = sheet(size, period)
     count = 60 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
-    for _ in range(round(count)):
-        stamp = _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
-        place(
-            drawn, stamp, int(rng.integers(0, period - stamp.shape[0])), int(rng.integers(0, drawn.shape[1]))
-        )
+    stamps = [
+        _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
+        for _ in range(_KINDS)
+    ]
+    scatter(drawn, stamps, round(count), rng)
     fall = _VELOCITY_M_S * px_per_m
     return Layer(
         drawn,

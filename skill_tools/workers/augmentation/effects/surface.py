@@ -21,7 +21,7 @@ def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # no
     """Return a dry, slightly dusty ground: paler and of less contrast, its gloss gone."""
 
     def maps(geometry: Geometry) -> VeilMaps:
-        cover = 0.20 * strength * geometry.ground * _paved(scene.background, scene)
+        cover = 0.30 * strength * geometry.ground * _paved(scene.background, scene)
         return VeilMaps(1 - cover, cover * min(0.80, scene.light.median + 0.36), (-0.012, 0.010))
 
     return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
@@ -34,7 +34,7 @@ def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool
     Dorf, "Why some things are darker when wet", 1988); its film mirrors by Fresnel's law in Schlick's
     form (1994), the more the flatter the view.
     """
-    film = Film(darkening=mix(1.0, 0.40, strength), gloss=strength, standing=0.0, indoor=indoor)
+    film = Film(darkening=mix(1.0, 0.34, strength), gloss=strength, standing=0.0, indoor=indoor)
     return Parts(ground=(WetGround(scene, film, rng),))
 
 
@@ -93,7 +93,8 @@ class OnGround:
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
-        mask = (view.foreground > 0.35).astype(np.uint8)
+        # A little too small: cover that laps over an edge is seen less than a bare seam around it.
+        mask = cv2.erode((view.foreground > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
         if not mask.any():
             self._stage.apply(planes, view)
             return
@@ -166,6 +167,8 @@ class WetGround:
             if film.standing
             else np.zeros_like(noise)
         )
+        # Grass drinks water up; what is paved lets it stand.
+        pool = pool * np.maximum(paved, film.mud)
         if not scene.still:
             pool = np.full_like(noise, 0.5 * film.standing)
         mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
@@ -237,7 +240,7 @@ def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
     sky = geometry.sky > 0.6
     if sky.any():
         return tuple(float(np.median(plane[sky])) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
-    return scene.levels.luma(0.72), 129.0, 127.0
+    return scene.levels.luma(0.66), 129.0, 127.0
 
 
 SURFACES: dict[str, Callable[[Scene, float, np.random.Generator], Parts]] = {

@@ -33,7 +33,7 @@ lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 pages: setup-dev ## Write the generated schemas and pages anew
-	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages
+	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools
 
 bench: setup-dev ## Measure; prints ratios against baselines of the same run
 	@for file in tests/bench/*.py; do $(BIN)/python $$file; done

@@ -34,7 +34,7 @@ from mcp_types import INVALID_PARAMS
 
 from skill_tools import __version__
 from skill_tools.errors import InputError
-from skill_tools.policy.output import media_path
+from skill_tools.policy.media_line import media_path
 from skill_tools.registry import TOOLS, call
 from skill_tools.schema_views import mcp as described_for_mcp
 from skill_tools.settings import RUNS_FOLDER, Settings

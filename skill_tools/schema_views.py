@@ -123,7 +123,7 @@ def from_strict(tool: AnyTool, arguments: Mapping[str, JsonValue]) -> dict[str, 
     Nulls stood for what was left out; lists of pairs stood for maps.
     """
     properties = input_schema(tool)["properties"]
-    given = {name: value for name, value in arguments.items() if value is not None}
+    given = {name: _without_nulls(value) for name, value in arguments.items() if value is not None}
     return {
         name: _unpaired(value) if _is_map(properties.get(name, {})) else value
         for name, value in given.items()
@@ -235,6 +235,12 @@ def _paired(node: Schema) -> Schema:
     limit = {"maxItems": node["maxProperties"]} if "maxProperties" in node else {}
     said = {"description": node["description"]} if "description" in node else {}
     return said | {"type": "array", "items": pair} | limit
+
+
+def _without_nulls(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def _unpaired(value: JsonValue) -> JsonValue:

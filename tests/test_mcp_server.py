@@ -22,7 +22,8 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INVALID_PARAMS, CallToolResult, TextResourceContents
 
-from skill_tools.mcp_server import Abandoned, Notes, is_loopback
+from skill_tools.errors import InputError
+from skill_tools.mcp_server import Abandoned, Notes, is_loopback, serve_http
 from skill_tools.registry import TOOLS
 from skill_tools.tools.context import Note
 from tests.tools.workspace_bench import REPOSITORY, Workspace
@@ -178,7 +179,7 @@ async def test_a_run_is_walked_by_next_alone(connect: Connect, workspace: Worksp
 async def test_what_a_model_can_mend_is_a_result_and_an_unknown_tool_is_not(
     connect: Connect, workspace: Workspace
 ) -> None:
-    """A denial carries the corrected call, a bad argument names its field; only an unknown tool is an error."""
+    """A denial carries the corrected call, a bad argument its field; an unknown tool breaks the protocol."""
     async with connect() as client:
         begun = said(await client.call_tool("select_flow", {"clips": [workspace.clip()]}))
         denied = await client.call_tool("submit", {"run_id": begun["run_id"]})
@@ -331,29 +332,28 @@ def test_other_origins_are_refused_on_loopback(workspace: Workspace) -> None:
             assert httpx.post(server.url, json=QUESTION, headers=headers).status_code in {403, 421}
 
 
-@pytest.mark.parametrize(
-    ("options", "token", "wanted"),
-    [
-        (["--http", "0", "--host", "0.0.0.0"], "", "VDA_MCP_TOKEN"),  # noqa: S104 - it must be refused
-        (["--http", "99999"], "", "another port"),
-        (["--http", "0", "--host", "no.such.host.invalid"], TOKEN, "an address of this machine"),
-    ],
-)
-def test_an_address_that_cannot_be_served_is_refused_in_words(
-    workspace: Workspace, options: list[str], token: str, wanted: str
-) -> None:
-    """Open to others without a token, a port that is none, a host that is none: exit 2 and what to do."""
+def test_a_server_open_to_others_needs_a_token(workspace: Workspace) -> None:
+    """An address that others can reach is refused without a token: exit 2 and what to do."""
     done = subprocess.run(
-        command(workspace, *options),
-        env=environment(workspace, VDA_MCP_TOKEN=token),
+        command(workspace, "--http", "0", "--host", "0.0.0.0"),  # noqa: S104 - it must be refused
+        env=environment(workspace),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2
-    assert wanted in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "VDA_MCP_TOKEN" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("no.such.host.invalid", 0)])
+def test_an_address_that_is_none_is_refused_in_words(workspace: Workspace, host: str, port: int) -> None:
+    """A port or a host that can't be listened on is bad input, with what to do."""
+    with pytest.raises(InputError, match="can't be listened on") as caught:
+        serve_http(workspace.settings, host=host, port=port, token=TOKEN)
+    assert caught.value.code == "input.mcp_port"
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(

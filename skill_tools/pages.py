@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skill_tools.policy.clauses import Clause, clauses
-from skill_tools.policy.engine import RULES
+from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, RULES, RUN_SCRIPT_GUARDS
 from skill_tools.policy.rule import Rule
 from skill_tools.registry import TOOLS
 from skill_tools.schema import described
@@ -59,10 +59,6 @@ A rule is a pure function over the call, the run's record and what the run has p
 guards before its first step, in the order that [its section](tools.md) gives, and those that judge the
 outcome after its last one. Every decision is kept in the run's journal.
 """
-
-_UNCHECKED = (
-    "No rule object of its own: kept by how the tools work, and by the agent that reads the sentence."
-)
 
 
 def documents() -> dict[str, str]:
@@ -193,19 +189,25 @@ def policy_page(stated: Mapping[str, Clause], rules: Mapping[str, Rule], tools: 
     parts = [_POLICY_HEAD]
     for group, of_group in groupby(stated.values(), key=lambda clause: clause.group):
         parts.append(f"## {group}\n")
-        parts += [_rule_section(clause, rules.get(clause.rule), guards) for clause in of_group]
+        parts += [_rule_section(clause, rules[clause.rule], guards) for clause in of_group]
     return "\n".join(parts)
 
 
-def _rule_section(clause: Clause, rule: Rule | None, guards: Mapping[str, tuple[str, ...]]) -> str:
-    head = f"### {clause.rule}\n> {clause.sentence}\n"
-    if rule is None:
-        return f"{head}\n{_UNCHECKED}\n"
-    asking = [tool for tool, ids in guards.items() if rule.id in ids]
-    where = ", ".join(f"[`{tool}`](tools.md#{tool})" for tool in asking) or "no tool"
-    if len(asking) == len(guards):
-        where = "every tool"
-    return f"{head}\n`{rule.outcome}` in {where}: {rule.sentence}\n"
+def _rule_section(clause: Clause, rule: Rule, guards: Mapping[str, tuple[str, ...]]) -> str:
+    where = ", ".join(_asking(rule.id, guards))
+    return f"### {clause.rule}\n> {clause.sentence}\n\n`{rule.outcome}` in {where}: {rule.sentence}\n"
+
+
+def _asking(rule_id: str, guards: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Give the places that ask a rule: every call, or a few tools, and command lines."""
+    if rule_id in EVERY_CALL:
+        yield "every call"
+    elif rule_id in EVERY_OUTCOME:
+        yield "what comes of every call"
+    else:
+        yield from (f"[`{tool}`](tools.md#{tool})" for tool, ids in guards.items() if rule_id in ids)
+    if rule_id in RUN_SCRIPT_GUARDS:
+        yield "`run_script`"
 
 
 if __name__ == "__main__":

@@ -170,10 +170,11 @@ def _add_run_commands(commands: Any) -> None:
         ("cancel", "End a run."),
         ("logs", "Show a run's log."),
         ("audit", "Show the decisions of the policy in a run, in order."),
+        ("replay", "Make every decision of a run again from its journal, and compare."),
     ):
         parser = _add(commands, name, text, f"vda {name} run-1a2b3c4d")
         parser.add_argument("run_id", metavar="RUN")
-        if name in {"show", "audit"}:
+        if name in {"show", "audit", "replay"}:
             parser.add_argument("--json", action="store_true", help="as JSON")
         else:
             _add_output_options(parser)
@@ -394,6 +395,8 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _audit(given: argparse.Namespace) -> int:
+    from datetime import datetime
+
     from skill_tools.registry import opened
 
     with opened(_settings(given)) as context:
@@ -402,8 +405,30 @@ def _audit(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps([one.model_dump(mode="json") for one in decisions], indent=2))
     for one in [] if given.json else decisions:
-        print(f"{one.outcome:5} {one.rule:18} {one.tool:16} {one.reason}")
+        when = datetime.fromtimestamp(one.at).astimezone().isoformat(timespec="seconds")
+        print(f"{when}  {one.outcome:4} {one.rule:22} {one.tool:16} {one.reason}")
+        if one.corrected:
+            print(f"{'':33}vda call {one.corrected.tool} '{json.dumps(one.corrected.arguments)}'")
     return 0
+
+
+def _replay(given: argparse.Namespace) -> int:
+    from skill_tools.registry import opened
+    from skill_tools.replay import replay
+
+    with opened(_settings(given)) as context:
+        found = replay(given.run_id, context.journal)
+    if given.json:
+        print(json.dumps({**found.model_dump(mode="json"), "same": found.same}, indent=2))
+    else:
+        others = f", {found.other_policy} of them under another policy" if found.other_policy else ""
+        print(
+            f"{found.run_id}: {found.calls} calls, {found.decisions} decisions{others}; policy {found.policy}"
+        )
+        for one in found.different:
+            print(f"  call {one.call}, {one.tool}\n    then {one.then}\n    now  {one.now}")
+        print("every decision is the same" if found.same else "not every decision is the same")
+    return 0 if found.same else EXIT_CODES["artifact"]
 
 
 def _cancel(given: argparse.Namespace) -> int:
@@ -412,7 +437,14 @@ def _cancel(given: argparse.Namespace) -> int:
 
 def _logs(given: argparse.Namespace) -> int:
     arguments = {"run_id": given.run_id, "task": given.task, "tail": given.tail}
-    return _called(given, "logs", {name: value for name, value in arguments.items() if value is not None})
+    from skill_tools.registry import call
+
+    known = {name: value for name, value in arguments.items() if value is not None}
+    result = call("logs", known, settings=_settings(given))
+    if result.ok and not given.json:
+        lines = result.data["lines"]
+        print("\n".join(map(str, lines if isinstance(lines, list) else [])))
+    return _finish(result, as_json=given.json)
 
 
 def _called(given: argparse.Namespace, tool: str, arguments: dict[str, Any]) -> int:
@@ -491,9 +523,7 @@ def _mcp(given: argparse.Namespace) -> int:
         mcp_server.serve_stdio(settings, read_only=given.read_only)
         return 0
     token = settings.environ.get(mcp_server.TOKEN_VARIABLE)
-    mcp_server.serve_http(
-        settings, port=given.http, host=given.host, token=token, read_only=given.read_only
-    )
+    mcp_server.serve_http(settings, port=given.http, host=given.host, token=token, read_only=given.read_only)
     return 0
 
 
@@ -511,7 +541,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _policy(given: argparse.Namespace) -> int:
-    from skill_tools.policy.engine import RULES
+    from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, RULES, RUN_SCRIPT_GUARDS
     from skill_tools.registry import TOOLS
 
     if given.rule is not None and given.rule not in RULES:
@@ -522,7 +552,9 @@ def _policy(given: argparse.Namespace) -> int:
         if given.rule not in {None, rule.id}:
             continue
         where = [tool.name for tool in TOOLS.values() if rule.id in (*tool.guards, *tool.outcome_guards)]
-        print(f"{rule.id:20} {rule.outcome:5} {rule.sentence}  [{', '.join(where)}]")
+        where = ["every tool"] if rule.id in {*EVERY_CALL, *EVERY_OUTCOME} else where
+        where += ["run_script"] if rule.id in RUN_SCRIPT_GUARDS else []
+        print(f"{rule.id:22} {rule.outcome:4} {rule.sentence}  [{', '.join(where)}]")
     return 0
 
 
@@ -534,6 +566,7 @@ COMMANDS = {
     "cancel": _cancel,
     "logs": _logs,
     "audit": _audit,
+    "replay": _replay,
     "doctor": _doctor,
     "tools": _tools,
     "call": _call,

@@ -15,14 +15,21 @@ from typing import NoReturn
 
 from pydantic import JsonValue
 
+from skill_tools.access.secrets import known_secrets
 from skill_tools.errors import InputError, PolicyDenied, VdaError
 from skill_tools.flows.catalog import canonical_name
-from skill_tools.journal import Journal
+from skill_tools.journal import RunRecord
+from skill_tools.policy.engine import RUN_SCRIPT_GUARDS, judge
+from skill_tools.policy.media_line import MEDIA_PREFIX
+from skill_tools.policy.rule import Facts
 from skill_tools.registry import call, failed, opened
 from skill_tools.settings import Settings
-from skill_tools.tool import ToolResult
+from skill_tools.tool import Problem, ToolResult
+from skill_tools.tools.context import Context
 
 MAX_LINE = 32_768
+UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode's categories of what is not there to be read."""
 SHELL_SIGNS = frozenset("();<>|&")
 PLACES_EXPECTED = "paths inside the workspace or the skill, without '..'"
 
@@ -58,20 +65,71 @@ def run_script(command: str | Sequence[str], *, settings: Settings | None = None
     try:
         where = settings or Settings.read()
         words = _words(command)
-        tool, arguments = _meaning(words, where)
+        with opened(where) as context:
+            denied = _judged(words, context)
+            if denied is not None:
+                return denied
+            tool, arguments = _meaning(words, context)
     except VdaError as error:
         refused = failed("run_script", error)
         return refused.model_copy(update={"status": "denied"}) if isinstance(error, PolicyDenied) else refused
     return call(tool, arguments, settings=where)
 
 
+def _judged(words: Sequence[str], context: Context) -> ToolResult | None:
+    """Ask the rules for command lines; return the refusal, with the one right call, or nothing."""
+    run = _run_in(words, context)
+    facts = Facts(
+        tool="run_script",
+        arguments={"words": list(words)},
+        workspace=context.settings.workspace,
+        run=run,
+        passed=context.journal.passed_by_tool(run.run_id) if run else {},
+        secrets=frozenset(known_secrets(context.settings.environ)),
+    )
+    decisions = judge(RUN_SCRIPT_GUARDS, facts).decisions
+    refusal = next((one for one in decisions if one.outcome in {"deny", "ask"}), None)
+    if refusal is None:
+        return None
+    problem = Problem(
+        code=f"denied.{refusal.rule}",
+        message=refusal.reason,
+        expected=str(refusal.facts.get("command") or f"what `vda policy {refusal.rule}` explains"),
+        remedy=f"call {refusal.corrected.tool} as given in `next`" if refusal.corrected else "leave it",
+        retry="after_fix" if refusal.corrected else "never",
+    )
+    return context.masked(
+        ToolResult(
+            ok=False,
+            tool="run_script",
+            run_id=run.run_id if run else None,
+            status="denied",
+            decisions=list(decisions),
+            next=[refusal.corrected] if refusal.corrected else [],
+            problem=problem,
+        )
+    )
+
+
+def _run_in(words: Sequence[str], context: Context) -> RunRecord | None:
+    """Return the run that a line names, else the one that is open here."""
+    for word in words:
+        name, sign, value = word.partition("=")
+        if sign and name == "run_id" and (run := context.journal.find(value)):
+            return run
+    runs = [run for run in context.journal.runs() if context.journal.passed(run.run_id, "report") is None]
+    return runs[0] if len(runs) == 1 else None
+
+
 def _words(command: str | Sequence[str]) -> list[str]:
+    if not isinstance(command, str) and not all(isinstance(word, str) for word in command):
+        raise _refused("its words are not all texts")
     text = command if isinstance(command, str) else " ".join(command)
     if len(text) > MAX_LINE:
         raise _refused(f"the line is longer than {MAX_LINE} characters")
     if not text.isascii() and unicodedata.normalize("NFKC", text).isascii():
         raise _refused("it holds characters that only look like ASCII")
-    if any(unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"} for char in text):
+    if any(unicodedata.category(char) in UNSEEN for char in text):
         raise _refused("it holds line ends, NUL or other control characters")
     if not isinstance(command, str):
         return list(command)
@@ -110,12 +168,13 @@ def _refused(why: str) -> PolicyDenied:
     )
 
 
-def _meaning(words: list[str], settings: Settings) -> tuple[str, Arguments]:
+def _meaning(words: list[str], context: Context) -> tuple[str, Arguments]:
     """Return the tool and the arguments that a line stands for."""
+    settings = context.settings
     if not words:
         raise _refused("it is empty")
     if words[0] == "osmo":
-        return _osmo(words[1:], settings)
+        return _osmo(words[1:], context)
     if words[0] not in {"bash", "python3", "python", "sh"}:
         raise _refused(f"{words[0]!r} is not among the programs that are known: bash, python3, osmo")
     if len(words) == 1:
@@ -142,10 +201,16 @@ def _check_places(words: Sequence[str], settings: Settings) -> None:
     roots = (settings.workspace, settings.skill_dir, *settings.data_roots)
     for word in words:
         value = word.partition("=")[2] if word.startswith("--") and "=" in word else word
-        if ".." in Path(value).parts:
-            raise _refused(f"{value} climbs out of its folder with '..'")
+        _refuse_climbing(word)
+        if value.startswith("~"):
+            raise _refused(f"{value} means another folder to each user; write it out")
         if value.startswith("/") and not any(Path(value).is_relative_to(root) for root in roots):
             raise _refused(f"{value} lies outside the workspace, the skill and the data roots")
+
+
+def _refuse_climbing(word: str) -> None:
+    if ".." in word.replace("=", "/").replace(",", "/").split("/"):
+        raise _refused(f"{word} climbs out of its folder with '..'")
 
 
 def _given(parsed: argparse.Namespace, **names: str) -> Arguments:
@@ -221,73 +286,77 @@ def _render(words: Sequence[str]) -> tuple[str, Arguments]:
     return "render_compare", vars(_parsed(parser, words))
 
 
+def _messages(words: Sequence[str]) -> tuple[str, Arguments]:
+    parser = _Parser("python3 scripts/check_message.py")
+    parser.add_argument("--run-id", metavar="R")
+    parser.add_argument("bubbles", nargs="+", metavar="BUBBLE")
+    parsed = _parsed(parser, words)
+    bubbles: list[JsonValue] = [
+        {"kind": "media" if bubble.startswith(MEDIA_PREFIX) else "text", "body": bubble}
+        for bubble in parsed.bubbles
+    ]
+    return "check_message", {"messages": bubbles, **({"run_id": parsed.run_id} if parsed.run_id else {})}
+
+
 SCRIPTS: Mapping[str, Callable[[Sequence[str]], tuple[str, Arguments]]] = {
     "preflight_credentials.sh": _preflight,
     "pre_submit_guard.py": _guard,
     "prepare_demo_assets.sh": _demo,
     "stage_run_artifacts.sh": _stage,
     "render_side_by_side.sh": _render,
+    "check_message.py": _messages,
 }
 
 
-def _osmo(words: list[str], settings: Settings) -> tuple[str, Arguments]:
+def _osmo(words: list[str], context: Context) -> tuple[str, Arguments]:
     """Return the guarded tool behind an `osmo` command line."""
     verb = " ".join(words[:2])
     known = OSMO_VERBS.get(verb)
     if known is None:
         raise _refused(f"`osmo {verb}` is not among the verbs that are known: {', '.join(OSMO_VERBS)}")
-    return known(words[2:], settings)
+    for word in words:
+        _refuse_climbing(word)
+    return known(words[2:], context)
 
 
-def _osmo_submit(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+def _osmo_submit(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
     parser = _Parser("osmo workflow submit")
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--pool", "-p")
-    parser.add_argument("--set-string", nargs="+", action="append", default=[], metavar="k=v")
+    parser.add_argument("--set-string", nargs="+", required=True, metavar="k=v")
     parser.add_argument("--dry-run", action="store_true")
     parsed = _parsed(parser, words)
-    if len(parsed.set_string) != 1:
-        raise PolicyDenied(
-            "A submit has one --set-string with all pairs behind it",
-            expected="osmo workflow submit FILE --pool P --set-string k=v k=v …",
-            remedy="call submit with the run's run_id; it builds the one right command",
-            code="denied.SUBMIT-SHAPE",
-        )
-    values = dict(_pairs(parsed.set_string[0]))
-    _check_workflow(parsed.file, str(values.get("run_id", "")), settings)
+    values = dict(_pairs(parsed.set_string))
+    run = _run_in(words, context)
+    _check_workflow(parsed.file, run, context.settings)
     return "submit", {
-        "run_id": values.get("run_id", ""),
+        "run_id": values.get("run_id") or (run.run_id if run else ""),
         "values": values,
         "dry_run": parsed.dry_run,
         **({"pool": parsed.pool} if parsed.pool else {}),
     }
 
 
-def _check_workflow(file: str, run_id: str, settings: Settings) -> None:
+def _check_workflow(file: str, run: RunRecord | None, settings: Settings) -> None:
     """Refuse a file that isn't the workflow of the run: what is submitted is what was checked."""
-    with opened(settings) as context:
-        run = context.journal.find(run_id)
     path = (settings.skill_dir / file).resolve()
     if run is None or path == settings.skill_dir / run.workflow_file:
         return
     if path.parent == settings.workflows_dir and canonical_name(path.stem) == run.flow:
         return
     raise InputError(
-        f"{file} is not the workflow of {run_id}",
+        f"{file} is not the workflow of {run.run_id}",
         expected=run.workflow_file,
         remedy="submit that file, or begin another run with select_flow",
         code="input.other_flow",
     )
 
 
-def _run_of(workflow_id: str, settings: Settings) -> str:
-    journal = Journal(settings.journal_file)
-    try:
-        for run in journal.runs(limit=1_000):
-            if any(one.workflow_id == workflow_id for one in journal.submissions(run.run_id)):
-                return run.run_id
-    finally:
-        journal.close()
+def _run_of(workflow_id: str, context: Context) -> str:
+    journal = context.journal
+    for run in journal.runs(limit=1_000):
+        if any(one.workflow_id == workflow_id for one in journal.submissions(run.run_id)):
+            return run.run_id
     raise InputError(
         f"{workflow_id} belongs to no run of this workspace",
         expected="a workflow that was submitted here",
@@ -296,30 +365,30 @@ def _run_of(workflow_id: str, settings: Settings) -> str:
     )
 
 
-def _osmo_query(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+def _osmo_query(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
     parser = _Parser("osmo workflow query")
     parser.add_argument("workflow_id")
     _format_option(parser)
-    return "poll", {"run_id": _run_of(_parsed(parser, words).workflow_id, settings)}
+    return "poll", {"run_id": _run_of(_parsed(parser, words).workflow_id, context)}
 
 
-def _osmo_logs(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+def _osmo_logs(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
     parser = _Parser("osmo workflow logs")
     parser.add_argument("workflow_id")
     parser.add_argument("--task", "-t")
     parser.add_argument("-n", type=int, dest="tail")
     parsed = _given(_parsed(parser, words))
-    run_id = _run_of(str(parsed.pop("workflow_id")), settings)
+    run_id = _run_of(str(parsed.pop("workflow_id")), context)
     return "logs", {**parsed, "run_id": run_id}
 
 
-def _osmo_cancel(words: Sequence[str], settings: Settings) -> tuple[str, Arguments]:
+def _osmo_cancel(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
     parser = _Parser("osmo workflow cancel")
     parser.add_argument("workflow_id")
-    return "cancel", {"run_id": _run_of(_parsed(parser, words).workflow_id, settings)}
+    return "cancel", {"run_id": _run_of(_parsed(parser, words).workflow_id, context)}
 
 
-def _osmo_list(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+def _osmo_list(words: Sequence[str], _context: Context) -> tuple[str, Arguments]:
     parser = _Parser("osmo data list")
     parser.add_argument("url")
     parser.add_argument("--no-pager", action="store_true")
@@ -327,8 +396,8 @@ def _osmo_list(words: Sequence[str], _settings: Settings) -> tuple[str, Argument
     return "inspect_engine", {"what": "storage", "url": _parsed(parser, words).url}
 
 
-def _inspect(verb: str, what: str) -> Callable[[Sequence[str], Settings], tuple[str, Arguments]]:
-    def meaning(words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+def _inspect(verb: str, what: str) -> Callable[[Sequence[str], Context], tuple[str, Arguments]]:
+    def meaning(words: Sequence[str], _context: Context) -> tuple[str, Arguments]:
         parser = _Parser(f"osmo {verb}")
         _format_option(parser)
         if verb == "config show":
@@ -343,8 +412,8 @@ def _format_option(parser: _Parser) -> None:
     parser.add_argument("--format-type", "-t", choices=["json", "text"])
 
 
-def _instead(tool: str, why: str) -> Callable[[Sequence[str], Settings], tuple[str, Arguments]]:
-    def meaning(_words: Sequence[str], _settings: Settings) -> tuple[str, Arguments]:
+def _instead(tool: str, why: str) -> Callable[[Sequence[str], Context], tuple[str, Arguments]]:
+    def meaning(_words: Sequence[str], _context: Context) -> tuple[str, Arguments]:
         raise PolicyDenied(
             why,
             expected=f"the tool {tool}, which verifies what it moves",
@@ -355,7 +424,7 @@ def _instead(tool: str, why: str) -> Callable[[Sequence[str], Settings], tuple[s
     return meaning
 
 
-OSMO_VERBS: Mapping[str, Callable[[Sequence[str], Settings], tuple[str, Arguments]]] = {
+OSMO_VERBS: Mapping[str, Callable[[Sequence[str], Context], tuple[str, Arguments]]] = {
     "workflow submit": _osmo_submit,
     "workflow query": _osmo_query,
     "workflow logs": _osmo_logs,

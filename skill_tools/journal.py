@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS submissions (
 ) WITHOUT ROWID;
 """
 
-SubmissionState = Literal["claimed", "sent", "refused"]
+SubmissionState = Literal["claimed", "sent", "refused", "unknown"]
+"""`unknown`: it was sent, and nobody could tell whether the engine took it."""
 
 
 class RunRecord(Closed):
@@ -78,7 +79,7 @@ class Call:
 
 @dataclass(frozen=True)
 class SubmissionRecord:
-    """One workflow of a run: claimed, then sent or refused."""
+    """One workflow of a run: claimed, then sent, refused, or in the dark."""
 
     batch: str
     state: SubmissionState

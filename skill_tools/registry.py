@@ -15,6 +15,7 @@ from skill_tools.journal import Journal
 from skill_tools.settings import Settings
 from skill_tools.tool import AnyTool, Problem, ToolResult
 from skill_tools.tools.cancel import CANCEL
+from skill_tools.tools.check_message import CHECK_MESSAGE
 from skill_tools.tools.check_submission import CHECK_SUBMISSION
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.derive_storage_url import DERIVE_STORAGE_URL
@@ -54,6 +55,7 @@ TOOLS: Mapping[str, AnyTool] = MappingProxyType(
             STAGE_ARTIFACTS,
             RENDER_COMPARE,
             REPORT,
+            CHECK_MESSAGE,
             INSPECT_ENGINE,
         )
     }

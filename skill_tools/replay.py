@@ -87,21 +87,20 @@ def _again(call: Call, past: _Past) -> Verdicts:
 
 def _decided(call: Call, past: _Past) -> Iterator[Decision]:
     tool = TOOLS[call.tool]
-    # The call that begins a run is judged before there is one.
-    run = None if call.tool == "select_flow" else past.run
     before = call.seen.get("before")
     if before is not None:
-        facts = restored(before, run if _knew(before, past) else None, past.data_of)
+        facts = restored(before, past.run if _knew(before, past) else None, past.data_of)
         yield from judge((*EVERY_CALL, *tool.guards), facts).decisions
     after = call.seen.get("after")
     if after is not None:
         outcome = call.seen.get("refused") or _outcome(call)
-        facts = restored(after, run if _knew(after, past) else None, past.data_of, outcome)
+        facts = restored(after, past.run if _knew(after, past) else None, past.data_of, outcome)
         yield from judge((*tool.outcome_guards, *EVERY_OUTCOME), facts).decisions
 
 
 def _knew(seen: Mapping[str, Any], past: _Past) -> bool:
-    return bool(seen["arguments"].get("run_id") == past.run.run_id)
+    """Tell whether the call was about a run: the one that begins a run is judged before there is any."""
+    return bool(seen["run_id"] == past.run.run_id)
 
 
 def _outcome(call: Call) -> Mapping[str, Any]:

@@ -30,7 +30,9 @@ def _reuse(facts: Facts) -> Finding | None:
     served = [one for one in _endpoints(facts) if one["healthy"] and not one["external"]]
     if not served or (facts.after and facts.after.data["deployed"]):
         return None
-    return Finding(f"{', '.join(one['url'] for one in served)} serves already, so it is reused", _named(served))
+    return Finding(
+        f"{', '.join(one['url'] for one in served)} serves already, so it is reused", _named(served)
+    )
 
 
 def _deploy(facts: Facts) -> Finding | None:
@@ -64,7 +66,7 @@ def _normal(url: str) -> str:
 
 
 def _strange_urls(facts: Facts) -> dict[str, tuple[str, str]]:
-    """Return, by role, the external URL of a call or its outcome beside the one that the run was begun with."""
+    """Return, by role, an external URL that the run was not begun with, beside the one that it was."""
     run = facts.run
     if run is None:
         return {}

@@ -95,7 +95,8 @@ def _stem(facts: Facts) -> Finding | None:
 
 
 def _demo(facts: Facts) -> Finding | None:
-    if facts.arguments.get("clips") or facts.text("dataset_url") or (facts.run and not facts.run.demo):
+    given = facts.arguments.get("clips") or facts.text("dataset_url") or facts.text("repository")
+    if given or facts.run is not None:
         return None
     return Finding(
         f"no clip was named, so the demo data set {DEMO_REPOSITORY} is used", {"repository": DEMO_REPOSITORY}

@@ -1,4 +1,4 @@
-"""The one form in which a picture or video is shown: `MEDIA:/absolute/path`, a line and a bubble of its own."""
+"""The one form in which a picture or video is shown: `MEDIA:/absolute/path`, a bubble of its own."""
 
 from __future__ import annotations
 

@@ -80,16 +80,16 @@ def faults(facts: Facts) -> list[Fault]:
         if bubble.kind == "media" or _holds_media_line(bubble):
             found += _media_faults(index, bubble, facts)
             continue
-        if mask(bubble.body, facts.secrets) != bubble.body:
-            clean = Message(body=mask(bubble.body, facts.secrets))
+        clean = Message(body=mask(bubble.body, facts.secrets))
+        if clean != bubble or any(secret in bubble.body for secret in facts.secrets):
             found.append(Fault("SECRET-SILENT", index, "a bubble holds a secret", (clean,)))
-        for sentence in sentences(bubble.body):
+        for sentence in sentences(clean.body):
             is_question = sentence.rstrip("\"'”)").endswith("?")
             rule_reason = _asked(sentence, facts, questions) if is_question else _said(sentence, facts)
             questions += is_question
             if rule_reason:
                 rule, reason = rule_reason
-                found.append(Fault(rule, index, f"{reason}: “{sentence[:160]}”", _without(bubble, sentence)))
+                found.append(Fault(rule, index, f"{reason}: “{sentence[:160]}”", _without(clean, sentence)))
     return found
 
 
@@ -106,8 +106,10 @@ def sentences(text: str) -> Iterator[str]:
 
 def tidied(facts: Facts) -> tuple[Message, ...]:
     """Return the bubbles as they may be sent; mending goes on until nothing is left to mend."""
-    bubbles = facts.bubbles
-    for _ in range(len(bubbles) * 4 + 8):
+    bubbles = tuple(one.model_copy(update={"body": mask(one.body, facts.secrets)}) for one in facts.bubbles)
+    facts = replace(facts, secrets=frozenset())
+    # Each round takes at least one sentence or line away.
+    for _ in range(sum(len(one.body) for one in bubbles) + len(bubbles)):
         judged = _with_bubbles(facts, bubbles)
         found = faults(judged)
         if not found:
@@ -142,13 +144,14 @@ def _is_owed(sentence: str, facts: Facts) -> bool:
 
 def _said(sentence: str, facts: Facts) -> tuple[str, str] | None:
     """Judge a statement: a request for approval in disguise, a guess, a claim without evidence."""
-    if _is_owed(sentence, facts):
-        return None
-    if _APPROVAL_UNASKED.search(sentence):
+    if _APPROVAL_UNASKED.search(sentence) and not _is_owed(sentence, facts):
         return "ASK-NEVER", "green stages flow into the next, so nobody's approval is waited for"
-    if facts.after is not None:
-        # A result's own statements are judged by the rules on its data, which know more than its words.
-        return None
+    # A result's own statements are judged by the rules on its data, which know more than its words.
+    return _claimed(sentence, facts) if facts.after is None else None
+
+
+def _claimed(sentence: str, facts: Facts) -> tuple[str, str] | None:
+    """Judge what a statement claims of the run: a guess, a state, its being complete."""
     if _GUESS.search(sentence):
         return "POLL-TRUTH", "a state is told as the engine reports it, never guessed"
     if _STATE.search(sentence):
@@ -174,9 +177,7 @@ def _media_faults(index: int, bubble: Message, facts: Facts) -> list[Fault]:
     if path is None:
         pieces = _split(bubble)
         good = tuple(one for one in pieces if one.kind == "text" or media_path(one.body))
-        return [
-            Fault("MEDIA-FORM", index, "a media bubble is exactly one line MEDIA:/absolute/path", good)
-        ]
+        return [Fault("MEDIA-FORM", index, "a media bubble is exactly one line MEDIA:/absolute/path", good)]
     if not facts.is_inside(path):
         return [Fault("STAGE-WORKSPACE", index, f"{path} lies outside the workspace", ())]
     file = facts.files.get(path)
@@ -223,7 +224,7 @@ def finding_of(rule: str, facts: Facts) -> Finding | None:
         messages = [one.model_dump(mode="json") for one in tidied(facts)]
         corrected = facts.again("these bubbles may be sent", messages=messages)
     reason = "; ".join(f"bubble {one.index + 1}: {one.reason}" for one in found[:3])
-    return Finding(mask(reason, facts.secrets) if facts.secrets else reason, {"bubbles": len(found)}, corrected)
+    return Finding(reason, {"bubbles": len(found)}, corrected)
 
 
 def _only_blocked(facts: Facts) -> Finding | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from skill_tools.access.secrets import mask
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
 from skill_tools.policy.messages import finding_of
 from skill_tools.policy.rule import Facts, FileFact, Finding, Rule
+
 
 def _workspace(facts: Facts) -> Finding | None:
     given = facts.text("run_local_dir")
@@ -52,7 +54,7 @@ def _silent(facts: Facts) -> Finding | None:
         return finding_of("SECRET-SILENT", facts)
     said = json.dumps(dict(facts.arguments), default=str, ensure_ascii=False)
     where = [name for name, value in facts.arguments.items() if _holds_secret(value, facts.secrets)]
-    if not where and not any(secret in said for secret in facts.secrets):
+    if not where and not _holds_secret(said, facts.secrets):
         return None
     return Finding(
         f"a secret stands in {', '.join(where) or 'the arguments'}; keys are read from the environment",
@@ -62,7 +64,7 @@ def _silent(facts: Facts) -> Finding | None:
 
 def _holds_secret(value: object, secrets: frozenset[str]) -> bool:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return any(secret in text for secret in secrets)
+    return any(secret in text for secret in secrets) or mask(text, ()) != text
 
 
 RULES = (

@@ -72,9 +72,7 @@ def _fallback(facts: Facts) -> Finding | None:
     names = [one["name"] for one in without]
     shown = facts.after.messages if facts.after else ()
     if sum(message.kind == "media" for message in shown) < len(names):
-        return Finding(
-            "what can't be rendered is shown as its own files", {"names": names}, outcome="deny"
-        )
+        return Finding("what can't be rendered is shown as its own files", {"names": names}, outcome="deny")
     return Finding(f"{', '.join(names)} can't be rendered here, so its own files are shown", {"names": names})
 
 
@@ -88,7 +86,9 @@ def _summary_truth(facts: Facts) -> Finding | None:
     if not wrong:
         return None
     return Finding(
-        "; ".join(wrong[:5]), {"wrong": wrong[:20]}, facts.step("stage_artifacts", "brings the files here anew")
+        "; ".join(wrong[:5]),
+        {"wrong": wrong[:20]},
+        facts.step("stage_artifacts", "brings the files here anew"),
     )
 
 

@@ -26,6 +26,7 @@ def snapshot(facts: Facts, numbers: Mapping[str, int]) -> dict[str, JsonValue]:
         "tool": facts.tool,
         "arguments": facts.arguments,
         "workspace": str(facts.workspace),
+        "run_id": facts.run.run_id if facts.run else None,
         "passed": dict(numbers),
     }
     if facts.submissions:

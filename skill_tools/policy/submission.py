@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import Any
 
 from skill_tools.errors import InputError
 from skill_tools.flows.values import REQUIRED_VALUES
@@ -18,6 +19,7 @@ CACHE_URLS = {
     "auto_labeling_model_cache_url": "data/models/auto_labeling",
 }
 """The values that are passed explicitly, and where each cache lies below the storage."""
+SUBMIT_VERB = ["osmo", "workflow", "submit"]
 PLATFORM_CHECK = "platform of every task"
 """The guard's own name for what SCHED-PLATFORM judges."""
 
@@ -165,35 +167,51 @@ def _explicit_cache(facts: Facts) -> Finding | None:
 
 
 def _shape(facts: Facts) -> Finding | None:
-    lines = [facts.arguments["words"]] if facts.arguments.get("words") else []
+    lines: list[Any] = [facts.arguments["words"]] if facts.arguments.get("words") else []
     if facts.after is not None and not facts.after.problem:
-        lines += [workflow["command"] for workflow in facts.after.data.get("workflows", ()) if "command" in workflow]
+        lines += [
+            workflow["command"] for workflow in facts.after.data.get("workflows", ()) if "command" in workflow
+        ]
     for line in lines:
         words = shlex.split(line) if isinstance(line, str) else [str(word) for word in line]
         if wrong := misshapen(words):
-            return Finding(wrong, {"words": words[:64]}, _right_submit(facts))
+            return Finding(wrong, {"command": right_command(facts)}, _right_submit(facts))
     return None
+
+
+def right_command(facts: Facts) -> str:
+    """Return the one right submit line: with the guarded values where they are known, else its form."""
+    guard = facts.passed.get("check_submission")
+    if guard is None or not guard.get("batches"):
+        names = " ".join(f"{key}=…" for key in REQUIRED_VALUES)
+        return f"osmo workflow submit assets/configs/osmo/<flow>.yaml --pool <pool> --set-string {names}"
+    sent = {record.batch for record in facts.submissions if record.state == "sent"}
+    waiting = [batch for batch in guard["batches"] if batch["batch"] not in sent] or guard["batches"]
+    pairs = [f"{key}={value}" for key, value in waiting[0]["values"].items()]
+    return shlex.join([*SUBMIT_VERB, guard["workflow"], "--pool", str(guard["pool"]), "--set-string", *pairs])
 
 
 def misshapen(words: Sequence[str]) -> str:
     """Return what is wrong with the shape of an `osmo workflow submit` line, empty for any other line."""
-    if [*words[:3]] != ["osmo", "workflow", "submit"]:
+    if [*words[:3]] != SUBMIT_VERB:
         return ""
     options = [word.partition("=")[0] for word in words if word.startswith("-")]
     pairs = words[words.index("--set-string") + 1 :] if "--set-string" in words else []
     behind = list(takewhile(lambda word: not word.startswith("-"), pairs))
-    if "--set" in options or "--set-file" in options:
-        return "a submit has no --set beside its --set-string"
-    if options.count("--set-string") != 1 or any(word.startswith("--set-string=") for word in words):
-        return "a submit has one --set-string with all pairs behind it"
-    if not behind or any("=" not in word for word in behind):
-        return "behind --set-string stand pairs, name=value, and nothing else"
     names = [word.partition("=")[0] for word in behind]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        return f"{', '.join(twice)} is given twice"
-    if "--pool" not in options and "-p" not in options:
-        return "a submit names its pool"
-    return ""
+    faults = {
+        "a submit names its workflow file first": not words[3:] or words[3].startswith("-"),
+        "a submit has no --set beside its --set-string": bool(
+            {"--set", "--set-file", "--set-env"} & {*options}
+        ),
+        "a submit has one --set-string with all pairs behind it": options.count("--set-string") != 1
+        or any(word.startswith("--set-string=") for word in words),
+        "behind --set-string stand pairs, name=value, and nothing else": not behind
+        or any("=" not in word for word in behind),
+        "each name is given once behind --set-string": len({*names}) < len(names),
+        "a submit names its pool": not {"--pool", "-p"} & {*options},
+    }
+    return next((fault for fault, is_there in faults.items() if is_there), "")
 
 
 def _right_submit(facts: Facts) -> NextStep | None:
@@ -242,7 +260,9 @@ def _cache_auto(facts: Facts) -> Finding | None:
     guard = facts.passed.get("check_submission")
     if guard is None or guard.get("cache_full") is not False or facts.arguments.get("dry_run"):
         return None
-    return Finding("the guard saw an empty model cache; it is filled first", {"cache_full": False}, fill, outcome="deny")
+    return Finding(
+        "the guard saw an empty model cache; it is filled first", {"cache_full": False}, fill, outcome="deny"
+    )
 
 
 RULES = (
@@ -260,5 +280,10 @@ RULES = (
     Rule("SUBMIT-SHAPE", "deny", "One --set-string with all pairs behind it, no --set beside it.", _shape),
     Rule("SUBMIT-RETRY-ONCE", "deny", "After a refusal there is one retry, no more.", _retry_once),
     Rule("SCHED-PLATFORM", "deny", "Every task of a flow runs on `gpu_platform`.", _every_task),
-    Rule("CACHE-AUTO", "fix", "An empty cache is filled by its workflow, and the guard looks again.", _cache_auto),
+    Rule(
+        "CACHE-AUTO",
+        "fix",
+        "An empty cache is filled by its workflow, and the guard looks again.",
+        _cache_auto,
+    ),
 )

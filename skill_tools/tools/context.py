@@ -137,8 +137,7 @@ class Context:
 
     def _facts(self, tool: AnyTool, arguments: Closed) -> tuple[Facts, dict[str, int]]:
         """Return what the rules may look at, and the numbers of the calls that count as passed."""
-        run_id = getattr(arguments, "run_id", None)
-        run = self.journal.find(run_id) if run_id else None
+        run = self._run_meant(arguments)
         green = self.journal.green(run.run_id) if run else {}
         given = arguments.model_dump(mode="json")
         bubbles = [Message.model_validate(one) for one in given.get("messages") or ()]
@@ -155,6 +154,14 @@ class Context:
             files=_file_facts(bubbles),
         )
         return facts, {name: number for name, (number, _) in green.items()}
+
+    def _run_meant(self, arguments: Closed) -> RunRecord | None:
+        """Return the run that a call names; bubbles that name none are about the newest."""
+        run_id = getattr(arguments, "run_id", None)
+        if run_id:
+            return self.journal.find(run_id)
+        newest = self.journal.runs(limit=1) if hasattr(arguments, "messages") else []
+        return newest[0] if newest else None
 
 
 def _aftermath(tool: AnyTool, outcome: Outcome[Any] | Problem) -> Aftermath:

@@ -9,13 +9,14 @@ from skill_tools.errors import EngineError
 from skill_tools.flows.catalog import CACHE_WORKFLOW
 from skill_tools.flows.values import ValuesOf
 from skill_tools.journal import RunRecord
+from skill_tools.policy.watching import HEARTBEAT_S
 from skill_tools.storage.url import Layout
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, RunId
 from skill_tools.tools.following import failed_task, follow, overall
 
-HEARTBEAT_S = 110.0
+MAX_WAIT_S = 86_400.0
 CACHE_BATCH = "cache"
 
 
@@ -23,7 +24,9 @@ class EnsureCacheInput(Closed):
     """The run whose caches are looked after."""
 
     run_id: RunId
-    wait_s: float = Field(HEARTBEAT_S, ge=0, le=HEARTBEAT_S, description="Seconds to wait in this call.")
+    wait_s: float = Field(
+        HEARTBEAT_S, ge=0, le=MAX_WAIT_S, description="Seconds to wait; a call waits 110 at the most."
+    )
 
 
 class EnsureCacheOutput(Closed):

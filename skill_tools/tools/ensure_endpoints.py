@@ -11,6 +11,7 @@ from skill_tools.access.endpoints import endpoint_key, is_cluster_internal, norm
 from skill_tools.access.nim import Nims, service_url
 from skill_tools.errors import EngineError
 from skill_tools.journal import RunRecord
+from skill_tools.policy.watching import HEARTBEAT_S
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, RunId, Url
@@ -18,8 +19,7 @@ from skill_tools.tools.fields import Line, Name, RunId, Url
 Role = Literal["vlm", "llm"]
 ROLES: tuple[Role, ...] = ("vlm", "llm")
 # A deployment warms up for 10 to 15 minutes; one call waits up to the heartbeat, and `next` waits on.
-MAX_WAIT_S = 110.0
-DEFAULT_WAIT_S = 110.0
+MAX_WAIT_S = 86_400.0
 LOOK_EVERY_S = 10.0
 
 
@@ -28,7 +28,7 @@ class EnsureEndpointsInput(Closed):
 
     run_id: RunId
     wait_s: float = Field(
-        DEFAULT_WAIT_S, ge=0, le=MAX_WAIT_S, description="Seconds to wait; a call waits 110 at the most."
+        HEARTBEAT_S, ge=0, le=MAX_WAIT_S, description="Seconds to wait; a call waits 110 at the most."
     )
 
 

@@ -50,7 +50,9 @@ def logs(given: LogsInput, context: Context) -> Outcome[LogsOutput]:
         )
     lines = [line for one in with_task for line in engine.logs(one, given.task, tail=given.tail)]
     data = LogsOutput(task=given.task, lines=[line[:MAX_LINE] for line in lines[-given.tail :]])
-    return Outcome(data, run.run_id, messages=[Message(body="\n".join(data.lines))])
+    # Quoted, so that a line of a log is never taken for a word of the skill or a media line.
+    quoted = "\n".join(f"> {' '.join(line.splitlines())}" for line in data.lines)
+    return Outcome(data, run.run_id, messages=[Message(body=quoted)])
 
 
 LOGS = Tool(

@@ -17,7 +17,8 @@ from skill_tools.tools.ensure_cache import CACHE_BATCH
 from skill_tools.tools.fields import Line, Name, RunId
 from skill_tools.tools.following import failed_task, follow, note_of, overall, running_tasks
 
-MAX_WAIT_S = 110.0
+# What may be asked for; how long a call really waits is the policy's.
+MAX_WAIT_S = 86_400.0
 LOG_LINES = 12
 
 
@@ -26,7 +27,7 @@ class PollInput(Closed):
 
     run_id: RunId
     wait_s: float = Field(
-        0, ge=0, le=MAX_WAIT_S, description="Seconds to wait for the end; below the heartbeat of 120."
+        0, ge=0, le=MAX_WAIT_S, description="Seconds to wait for the end; a call waits 110 at the most."
     )
     revive: bool = Field(
         default=False, description="Start the embedded engine's supervisor again where it was killed."

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from skill_tools.engines.base import Engine, SubmitRequest
-from skill_tools.errors import EngineError, OutcomeUnknown
 from skill_tools.flows.render import load_workflow
-from skill_tools.journal import RunRecord, SubmissionRecord
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
-from skill_tools.tools.context import Context
+from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Url, Values
+from skill_tools.tools.sending import Receipt, Sender
 
 
 class SubmitInput(Closed):
@@ -62,24 +59,17 @@ class SubmitOutput(Closed):
     workflows: list[SubmittedWorkflow]
 
 
-@dataclass(frozen=True)
-class _Receipt:
-    """What the engine has of one workflow: nothing yet, or its id."""
-
-    workflow_id: str | None = None
-    overview: str = ""
-    found_again: bool = False
-
-
 def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     """Send each workflow of the run that was not sent yet."""
     run = context.journal.run(given.run_id)
     guard = context.passed(run.run_id, "check_submission")
     engine, pool = context.engine(run), given.pool or guard["pool"]
+    sender = Sender(run.run_id, engine, context.journal)
     sent = []
     for batch in guard["batches"]:
         request = SubmitRequest(Path(guard["workflow"]), batch["values"], pool)
-        receipt = _Receipt() if given.dry_run else _send(run, batch["batch"], request, engine, context)
+        receipt = Receipt() if given.dry_run else sender.send(batch["batch"], request)
+        context.on_note(Note("submit", len(sent) + 1, len(guard["batches"]), "workflows"))
         sent.append(_described(batch["batch"], request, engine, receipt))
     data = SubmitOutput(dry_run=given.dry_run, pool=pool, workflow=guard["workflow"], workflows=sent)
     if given.dry_run:
@@ -97,60 +87,7 @@ def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     )
 
 
-def _send(
-    run: RunRecord, batch: str, request: SubmitRequest, engine: Engine, context: Context
-) -> _Receipt:
-    """Claim, send, settle. A claim left by a dead process is looked into before anything is sent again."""
-    journal = context.journal
-    if not journal.claim(run.run_id, batch, request.values, request.pool):
-        record = next(record for record in journal.submissions(run.run_id) if record.batch == batch)
-        if record.state == "sent" and record.workflow_id:
-            return _Receipt(record.workflow_id)
-        _take_over(run, record, context)
-        found = engine.find(run.run_id, request.values)
-        if found:
-            journal.settle(run.run_id, batch, "sent", found[0])
-            return _Receipt(found[0], found_again=True)
-    try:
-        submission = engine.submit(request)
-    except OutcomeUnknown:
-        # The claim stays: the next call looks among the engine's workflows before it sends again.
-        raise
-    except EngineError:
-        journal.settle(run.run_id, batch, "refused")
-        raise
-    journal.settle(run.run_id, batch, "sent", submission.workflow_id)
-    return _Receipt(submission.workflow_id, submission.overview)
-
-
-def _take_over(run: RunRecord, record: SubmissionRecord, context: Context) -> None:
-    if record.state == "claimed" and record.pid != os.getpid() and _alive(record.pid):
-        raise OutcomeUnknown(
-            f"Another process is submitting {run.run_id} at this moment",
-            expected="one submit of a run id",
-            remedy=f"call poll for {run.run_id} in a moment",
-        )
-    if not context.journal.reclaim(run.run_id, record):
-        raise OutcomeUnknown(
-            f"Another process has just taken {run.run_id} over",
-            expected="one submit of a run id",
-            remedy=f"call poll for {run.run_id} in a moment",
-        )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _described(
-    batch: str, request: SubmitRequest, engine: Engine, receipt: _Receipt
-) -> SubmittedWorkflow:
+def _described(batch: str, request: SubmitRequest, engine: Engine, receipt: Receipt) -> SubmittedWorkflow:
     spec = load_workflow(request.workflow_file, request.values)
     tasks = [
         TaskSummary(

@@ -47,7 +47,8 @@ def test_words_that_contradict_each_other_are_asked_about_once(workspace: Worksp
     assert rules_in(result) == ["FLOW-INTENT"]
     assert result.problem
     assert result.problem.message.count("?") == 1
-    assert not workspace.root.exists()
+    with workspace.journal() as journal:
+        assert journal.runs() == []
     answered = workspace.follow(result.next[0])
     assert answered.ok
     assert answered.data["clips"] == [clip]
@@ -67,4 +68,5 @@ def test_tuning_inside_a_container_is_out_of_scope(workspace: Workspace) -> None
     """A question about a container's inside alone begins no run."""
     result = workspace.call("select_flow", request="which guidance scale should the container use?")
     assert (result.status, result.exit_code, rules_in(result)[0]) == ("denied", 4, "FLOW-SCOPE")
-    assert not workspace.root.exists()
+    with workspace.journal() as journal:
+        assert journal.runs() == []

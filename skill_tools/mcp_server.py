@@ -50,6 +50,7 @@ MAX_LISTED_REPORTS = 50
 # Clients that draw a line for each notification are not to be flooded.
 PROGRESS_EVERY_S = 0.5
 LEAST_STEP = 0.001
+MAX_PORT = 65_535
 
 INSTRUCTIONS = (
     "Make photometric variants of video clips, label originals and variants, and show them side by side. "
@@ -132,9 +133,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
+        if not 0 <= port <= MAX_PORT:
+            raise OSError(f"ports go from 0 to {MAX_PORT}")
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
         raise InputError(
             f"{host}:{port} can't be listened on: {error}",
             expected="an address of this machine and a free port",

@@ -17,6 +17,15 @@ DEFAULT_DATA_ROOTS = "/srv/sdg/data"
 STATE_FOLDER = ".vda"
 RUNS_FOLDER = Path("media", "vda", "runs")
 
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds the package `skill_tools`."""
+
+
+def own_skill_dir(package: Path = PACKAGE_ROOT / "skill_tools") -> Path:
+    """Return the folder of SKILL.md, assets and scripts: around a checkout's package, within a wheel's."""
+    bundled = package / "_bundle"
+    return bundled if bundled.is_dir() else package.parent
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -60,7 +69,7 @@ class Settings:
         roots = env.get("VDA_DATA_ROOTS", DEFAULT_DATA_ROOTS).split(os.pathsep)
         return cls(
             workspace=chosen,
-            skill_dir=Path(__file__).resolve().parent.parent,
+            skill_dir=own_skill_dir(),
             engine=engine or _engine_in(env),
             data_roots=tuple(Path(root).expanduser() for root in roots if root),
             environ=env,

@@ -36,6 +36,7 @@ from skill_tools.engines.local.supervisor import FORERUNNERS_S, canceled_by
 from skill_tools.errors import EngineError, InputError, VdaError
 from skill_tools.flows.render import load_document
 from skill_tools.flows.spec import WorkflowSpec, parse
+from skill_tools.settings import PACKAGE_ROOT, own_skill_dir
 from skill_tools.storage import file_store
 from skill_tools.storage.url import file_path
 
@@ -56,7 +57,7 @@ class LocalEngine:
     Args:
         root: the folder for what the engine knows of its workflows; made when the first is submitted.
         environ: what tasks may inherit parts of.
-        skill_dir: the folder that holds `skill_tools` and `assets`.
+        skill_dir: the folder that holds `assets`; this package's own otherwise.
         clock: the time now, in Unix seconds.
     """
 
@@ -67,11 +68,11 @@ class LocalEngine:
         root: Path,
         *,
         environ: Mapping[str, str] = os.environ,
-        skill_dir: Path = Path(skill_tools.__file__).parents[1],
+        skill_dir: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._root = root.absolute()
-        self._environ, self._skill_dir, self._clock = environ, skill_dir, clock
+        self._environ, self._skill_dir, self._clock = environ, skill_dir or own_skill_dir(), clock
 
     def state(self) -> EngineState:
         """Tell that the engine is ready: it needs nothing but this machine."""
@@ -287,7 +288,7 @@ class LocalEngine:
                 stdout=log,
                 stderr=log,
                 cwd=folder.path,
-                env={**environment, "PYTHONPATH": str(self._skill_dir)},
+                env={**environment, "PYTHONPATH": str(PACKAGE_ROOT)},
                 pass_fds=(supervising,),
                 start_new_session=True,
                 timeout=LAUNCH_S,

@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from skill_tools.settings import PACKAGE_ROOT
+
 INHERITED = frozenset(
     {
         *("HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE"),
@@ -52,12 +54,12 @@ def worker_environment(python: Path, skill_dir: Path, path: str) -> dict[str, st
 
     Args:
         python: the interpreter that runs the workers; its folder comes first in PATH.
-        skill_dir: the folder that holds `skill_tools` and `assets`.
+        skill_dir: the folder that holds `assets`.
         path: the host's PATH.
     """
     return {
         "PATH": os.pathsep.join([str(python.parent), path]),
-        "PYTHONPATH": str(skill_dir),
+        "PYTHONPATH": str(PACKAGE_ROOT),
         "PYTHONUNBUFFERED": "1",
         "VDA_AUGMENTATION_CLI": f"{python}\n-m\nskill_tools.workers.augmentation",
         "VDA_LABELING_CLI": f"{python}\n-m\nskill_tools.workers.labeling",

@@ -28,7 +28,7 @@ class RunRequest(Closed):
     values: dict[str, str]
     pool: str
     skill_dir: Path
-    """The folder that holds `skill_tools` and `assets`."""
+    """The folder that holds `assets`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from skill_tools.errors import ArtifactError
 
-_PACKAGED = Path(__file__).parents[3] / "assets" / "models"
+_PACKAGE = Path(__file__).parents[2]
+# In a wheel the assets lie within the package, in a checkout beside it.
+_PACKAGED = tuple(home / "assets" / "models" for home in (_PACKAGE / "_bundle", _PACKAGE.parent))
 
 
 def find_weights(cache_dir: str, environ: Mapping[str, str]) -> Path:
@@ -34,4 +36,4 @@ def _places(cache_dir: str, environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(cache_dir) / "nanodet"
     if models := environ.get("VDA_MODELS_DIR"):
         yield Path(models)
-    yield _PACKAGED
+    yield from _PACKAGED

@@ -133,18 +133,22 @@ def is_loopback(host: str) -> bool:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= MAX_PORT:
+        raise _no_address(host, port, f"ports go from 0 to {MAX_PORT}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        if not 0 <= port <= MAX_PORT:
-            raise OSError(f"ports go from 0 to {MAX_PORT}")
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise InputError(
-            f"{host}:{port} can't be listened on: {error}",
-            expected="an address of this machine and a free port",
-            remedy="give another port, or 0 for a free one",
-            code="input.mcp_port",
-        ) from error
+        raise _no_address(host, port, str(error)) from error
+
+
+def _no_address(host: str, port: int, reason: str) -> InputError:
+    return InputError(
+        f"{host}:{port} can't be listened on: {reason}",
+        expected="an address of this machine and a free port",
+        remedy="give another port, or 0 for a free one",
+        code="input.mcp_port",
+    )
 
 
 class BearerOnly:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeVar
 
 from av.video.frame import VideoFrame
 
@@ -23,24 +24,36 @@ from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrun
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_Edited: TypeAlias = tuple[VideoFrame, Planes]
 
-_LOOKAHEAD_BYTES = 96 << 20
+_LOOKAHEAD_BYTES = 80 << 20
 _LOOKAHEAD_FRAMES = 32
 _SAMPLES = 10
-_QUEUE_FRAMES = 4
+_QUEUE_FRAMES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A frame on its way, editable, and its small copy of before the edit."""
+    """A frame on its way: its planes to edit, a small copy of before the edit, and its stamps."""
 
-    frame: VideoFrame
     planes: Planes
     small: Planes
     index: int
-    time_s: float
+    pts: int
+    time_base: Fraction
+    duration: int
     starts_scene: bool
+
+    @property
+    def time_s(self) -> float:
+        """When the frame is shown."""
+        return float(self.pts * self.time_base)
+
+    def encodable(self) -> VideoFrame:
+        """Return the planes as a frame with its stamps."""
+        frame = VideoFrame(*self.planes.size, "yuv420p")
+        self.planes.into(frame)
+        frame.pts, frame.time_base, frame.duration = self.pts, self.time_base, self.duration
+        return frame
 
 
 @dataclass
@@ -71,7 +84,7 @@ class Job:
 def render(job: Job) -> Rendered:
     """Write the variant to the job's target; whole or not at all.
 
-    Memory is that of the look-ahead by which a scene is understood (at most 96 MB or 32 frames), two
+    Memory is that of the look-ahead by which a scene is understood (at most 80 MB or 32 frames), two
     short queues, and the codecs: it doesn't grow with the clip.
     """
     result = Rendered()
@@ -92,7 +105,7 @@ def render(job: Job) -> Rendered:
             audio_from=info.path if info.has_audio else None,
         ) as writer,
         closing(_Pump(lambda: _decoded(info.path, job.levels, result.skipped, timer))) as source,
-        closing(_Sink(lambda edited: timer.call("encode", _encode, writer, *edited))) as sink,
+        closing(_Sink(lambda item: timer.call("encode", writer.write, item.encodable()))) as sink,
     ):
         _edit(source, sink, job, result, timer)
         sink.finish()
@@ -120,7 +133,7 @@ def _edit(source: _Pump, sink: _Sink, job: Job, result: Rendered, timer: _Timer)
             timer.add("effects", time.perf_counter() - begun)
             if before is not None:
                 timer.call("evaluate", job.evaluation.see, before, item.planes, view)
-            sink.put((item.frame, item.planes))
+            sink.put(item)
             result.frames += 1
             job.advance()
 
@@ -191,14 +204,10 @@ def _decoded(path: Path, levels: Levels, skipped: list[str], timer: _Timer) -> I
         starts = previous is None or is_cut(previous, small)
         previous = small
         timer.add("decode", time.perf_counter() - begun)
-        yield Decoded(frame, planes, small, index, float((frame.pts or 0) * (frame.time_base or 0)), starts)
+        yield Decoded(
+            planes, small, index, frame.pts or 0, frame.time_base or Fraction(0), frame.duration, starts
+        )
         index += 1
-
-
-def _encode(writer: ClipWriter, frame: VideoFrame, planes: Planes) -> None:
-    frame.make_writable()
-    planes.into(frame)
-    writer.write(frame)
 
 
 class _Timer:
@@ -264,21 +273,21 @@ class _Pump:
 class _Sink:
     """Hands frames to a function in a thread of its own, a few items behind."""
 
-    def __init__(self, take: Callable[[_Edited], None]) -> None:
+    def __init__(self, take: Callable[[Decoded], None]) -> None:
         self._take = take
-        self._queue: Queue[_Edited | None] = Queue(_QUEUE_FRAMES)
+        self._queue: Queue[Decoded | None] = Queue(_QUEUE_FRAMES)
         self._error: BaseException | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
         self._thread.start()
 
-    def put(self, edited: _Edited | None) -> None:
+    def put(self, item: Decoded | None) -> None:
         """Pass a frame on; raise here what went wrong there."""
         while True:
             if self._error is not None:
                 raise self._error
             with suppress(Full):
-                self._queue.put(edited, timeout=0.1)
+                self._queue.put(item, timeout=0.1)
                 return
 
     def finish(self) -> None:
@@ -297,9 +306,9 @@ class _Sink:
         try:
             while not self._stop.is_set():
                 with suppress(Empty):
-                    edited = self._queue.get(timeout=0.1)
-                    if edited is None:
+                    item = self._queue.get(timeout=0.1)
+                    if item is None:
                         return
-                    self._take(edited)
+                    self._take(item)
         except BaseException as error:  # noqa: BLE001 - it is raised where the frames are put
             self._error = error

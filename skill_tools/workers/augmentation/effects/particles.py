@@ -22,7 +22,7 @@ class Layer:
     """
 
     sheet: Plane
-    """Opacity, at least as wide as two pictures."""
+    """Opacity, wider than the picture by the room that drift and repetition move it in."""
     fall_px_s: float
     drift_px_s: float
     sway_px: float = 0.0
@@ -82,8 +82,8 @@ class Falling:
 
 
 def sheet(size: tuple[int, int], period: int) -> Plane:
-    """Return an empty sheet for pictures of (width, height): two widths and a half, `period` rows."""
-    return np.zeros((period, round(size[0] * 2.5)), np.uint8)
+    """Return an empty sheet for pictures of (width, height): a width and three quarters, `period` rows."""
+    return np.zeros((period, round(size[0] * 1.75)), np.uint8)
 
 
 def place(sheet_: Plane, stamp: Plane, row: int, column: int) -> None:

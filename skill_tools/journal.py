@@ -55,6 +55,7 @@ class RunRecord(Closed):
     cookbook: str
     dataset: str | None = None
     dataset_url: str | None = None
+    storage_url: str | None = None
     clips: tuple[str, ...] = ()
     demo: bool = False
     n_augmentations: int = 1

@@ -15,6 +15,7 @@ from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, RunId
 from skill_tools.tools.following import failed_task, follow, overall
+from skill_tools.tools.sending import Sender
 
 MAX_WAIT_S = 86_400.0
 CACHE_BATCH = "cache"
@@ -71,7 +72,7 @@ def _caches_full(engine: Engine, layout: Layout) -> bool:
 
 def _workflow(run: RunRecord, layout: Layout, context: Context) -> str:
     """Return the cache workflow of this run, submitting it where none runs yet."""
-    journal, engine = context.journal, context.engine(run)
+    engine = context.engine(run)
     preflight = context.passed(run.run_id, "preflight")
     values = ValuesOf(
         layout=layout,
@@ -82,15 +83,10 @@ def _workflow(run: RunRecord, layout: Layout, context: Context) -> str:
         variables={},
         credentials=frozenset(preflight["credentials"]),
     ).for_batch(0, ["cache"])
-    known = [each for each in journal.submissions(run.run_id) if each.batch == CACHE_BATCH]
-    if known and known[0].state == "sent" and known[0].workflow_id:
-        return known[0].workflow_id
-    if not known:
-        journal.claim(run.run_id, CACHE_BATCH, values, preflight["pool"])
-    request = SubmitRequest(context.settings.workflows_dir / CACHE_WORKFLOW, values, preflight["pool"])
-    submission = engine.submit(request)
-    journal.settle(run.run_id, CACHE_BATCH, "sent", submission.workflow_id)
-    return submission.workflow_id
+    # `batch` would have the engine look for a setup task's output, which the cache workflow hasn't.
+    plain = {name: value for name, value in values.items() if name != "batch"}
+    request = SubmitRequest(context.settings.workflows_dir / CACHE_WORKFLOW, plain, preflight["pool"])
+    return Sender(run.run_id, engine, context.journal).send(CACHE_BATCH, request).workflow_id
 
 
 def _full(run: RunRecord, workflow_id: str | None) -> Outcome[EnsureCacheOutput]:

@@ -68,7 +68,7 @@ def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     sent = []
     for batch in guard["batches"]:
         request = SubmitRequest(Path(guard["workflow"]), batch["values"], pool)
-        receipt = Receipt() if given.dry_run else sender.send(batch["batch"], request)
+        receipt = None if given.dry_run else sender.send(batch["batch"], request)
         context.on_note(Note("submit", len(sent) + 1, len(guard["batches"]), "workflows"))
         sent.append(_described(batch["batch"], request, engine, receipt))
     data = SubmitOutput(dry_run=given.dry_run, pool=pool, workflow=guard["workflow"], workflows=sent)
@@ -87,7 +87,9 @@ def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     )
 
 
-def _described(batch: str, request: SubmitRequest, engine: Engine, receipt: Receipt) -> SubmittedWorkflow:
+def _described(
+    batch: str, request: SubmitRequest, engine: Engine, receipt: Receipt | None
+) -> SubmittedWorkflow:
     spec = load_workflow(request.workflow_file, request.values)
     tasks = [
         TaskSummary(
@@ -102,11 +104,11 @@ def _described(batch: str, request: SubmitRequest, engine: Engine, receipt: Rece
     ]
     return SubmittedWorkflow(
         batch=batch,
-        workflow_id=receipt.workflow_id,
+        workflow_id=receipt.workflow_id if receipt else None,
         command=shlex.join(engine.command(request)),
         tasks=tasks,
-        overview=receipt.overview,
-        found_again=receipt.found_again,
+        overview=receipt.overview if receipt else "",
+        found_again=receipt.found_again if receipt else False,
     )
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from skill_tools import __version__
@@ -216,6 +217,18 @@ def _add_tool_commands(commands: Any) -> None:
         commands, "policy", "Explain the rules of the policy, or one of them.", "vda policy ETA-FIRST"
     )
     policy.add_argument("rule", nargs="?", metavar="ID")
+    install = _add(
+        commands, "install", "Put the skill where an agent looks for skills.", "vda install --agent claude --user"
+    )
+    install.add_argument(
+        "--agent", required=True, choices=["claude", "codex", "cursor", "gemini", "generic"], help="for whom"
+    )
+    where = install.add_mutually_exclusive_group()
+    where.add_argument("--project", action="store_true", help="for the project in the workspace (default)")
+    where.add_argument("--user", action="store_true", help="for all projects of this user")
+    install.add_argument("--link", action="store_true", help="a link to this checkout instead of a copy")
+    install.add_argument("--undo", action="store_true", help="take it away again")
+    install.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
     server = _add(commands, "mcp", "Serve the tools over MCP, on standard input and output.", "vda mcp")
     server.add_argument("--http", type=int, metavar="PORT", help="over streamable HTTP; 0: any free port")
     server.add_argument(
@@ -507,6 +520,19 @@ def _tools(given: argparse.Namespace) -> int:
     return 0
 
 
+def _install(given: argparse.Namespace) -> int:
+    from skill_tools import install
+
+    settings = _settings(given)
+    place = install.skill_place(given.agent, Path.home() if given.user else settings.workspace)
+    if given.undo:
+        done = install.uninstall(place, dry_run=given.dry_run)
+    else:
+        done = install.install(place, skill_dir=settings.skill_dir, link=given.link, dry_run=given.dry_run)
+    print(f"{'would be ' if given.dry_run else ''}{done.action}: {done.path} ({done.how})")
+    return 0
+
+
 def _mcp(given: argparse.Namespace) -> int:
     """Serve until the client has gone; standard output is the protocol's."""
     settings = _settings(given)
@@ -572,6 +598,7 @@ COMMANDS = {
     "call": _call,
     "script": _script,
     "policy": _policy,
+    "install": _install,
     "mcp": _mcp,
 }
 

@@ -25,7 +25,7 @@ from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrun
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_LOOKAHEAD_BYTES = 80 << 20
+_LOOKAHEAD_BYTES = 64 << 20
 _LOOKAHEAD_FRAMES = 32
 _SAMPLES = 10
 _QUEUE_FRAMES = 3
@@ -84,7 +84,7 @@ class Job:
 def render(job: Job) -> Rendered:
     """Write the variant to the job's target; whole or not at all.
 
-    Memory is that of the look-ahead by which a scene is understood (at most 80 MB or 32 frames), two
+    Memory is that of the look-ahead by which a scene is understood (at most 64 MB or 32 frames), two
     short queues, and the codecs: it doesn't grow with the clip.
     """
     result = Rendered()

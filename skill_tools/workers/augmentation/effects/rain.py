@@ -64,7 +64,7 @@ def rain_layers(
         # Number of drops in a slice of air grows with the square of its distance and with its depth.
         count = round(85 * strength * (distance / 2.6) ** 1.35)
         opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
-        period = round(height * rng.uniform(1.3, 1.7)) + 2 * length
+        period = round(height * rng.uniform(1.15, 1.45)) + 2 * length
         drawn = sheet(size, period)
         stamps = [
             _streak(

@@ -53,7 +53,7 @@ def _layer(
     px_per_m = 0.9 * max(size) / distance
     radius = max(0.6, _FLAKE_M * px_per_m / 2)
     opacity = mix(0.5, 0.95, strength) * (0.75 if distance < 3 else 0.85)
-    period = round(height * rng.uniform(1.3, 1.7))
+    period = round(height * rng.uniform(1.15, 1.45))
     drawn = sheet(size, period)
     count = 60 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
     stamps = [

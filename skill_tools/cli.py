@@ -218,7 +218,10 @@ def _add_tool_commands(commands: Any) -> None:
     )
     policy.add_argument("rule", nargs="?", metavar="ID")
     install = _add(
-        commands, "install", "Put the skill where an agent looks for skills.", "vda install --agent claude --user"
+        commands,
+        "install",
+        "Put the skill where an agent looks for skills.",
+        "vda install --agent claude --user",
     )
     install.add_argument(
         "--agent", required=True, choices=["claude", "codex", "cursor", "gemini", "generic"], help="for whom"

@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skill_tools.access.secrets import mask
-from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
+from skill_tools.policy.media_line import media_path
 from skill_tools.policy.rule import Facts, Finding, Rule
 from skill_tools.tool import Message, NextStep
 
 GOING_ON = "Going on."
 
 _SENTENCE = re.compile(r".+?(?:[.!?](?=\s|$)|$)")
+# A media line, or what would be one if it stood alone.
+_MEDIA = re.compile(r"^\s*MEDIA:|MEDIA:/")
 _PATH_OR_URL = re.compile(r"(?:\S*://\S*|(?<!\S)[A-Z_]*=?/\S*)")
 _APPROVAL = re.compile(
     r"\b(?:ready|(?:shall|should|may|can|could) (?:i|we)|do you (?:want|wish|agree|approve)|"
@@ -167,7 +169,7 @@ def _engine_says_completed(facts: Facts) -> bool:
 
 
 def _holds_media_line(bubble: Message) -> bool:
-    return any(line.lstrip().startswith(MEDIA_PREFIX) for line in bubble.body.splitlines())
+    return any(_MEDIA.search(line) for line in bubble.body.splitlines() if not line.lstrip().startswith(">"))
 
 
 def _media_faults(index: int, bubble: Message, facts: Facts) -> list[Fault]:
@@ -187,16 +189,17 @@ def _media_faults(index: int, bubble: Message, facts: Facts) -> list[Fault]:
 
 
 def _split(bubble: Message) -> tuple[Message, ...]:
-    """Part a bubble into its media lines and the text between them."""
+    """Part a bubble into its media lines and the text around them."""
     parts: list[Message] = []
     for line in bubble.body.splitlines():
-        bare = line.strip()
-        if bare.startswith(MEDIA_PREFIX):
-            parts.append(Message(kind="media", body=bare))
-        elif parts and parts[-1].kind == "text":
-            parts[-1] = Message(body=f"{parts[-1].body}\n{line}")
-        elif bare:
-            parts.append(Message(body=line))
+        found = None if line.lstrip().startswith(">") else _MEDIA.search(line)
+        before, media = (line[: found.start()], line[found.start() :].strip()) if found else (line, "")
+        if before.strip() and parts and parts[-1].kind == "text":
+            parts[-1] = Message(body=f"{parts[-1].body}\n{before.rstrip()}")
+        elif before.strip():
+            parts.append(Message(body=before.rstrip()))
+        if media:
+            parts.append(Message(kind="media", body=media))
     return tuple(parts)
 
 

@@ -105,6 +105,7 @@ class Facts:
             "flow": run.flow,
             "clips": list(run.clips),
             "dataset_url": run.dataset_url,
+            "storage_url": run.storage_url,
             "dataset": run.dataset,
             "cookbook": run.cookbook,
             "variants": run.n_augmentations,

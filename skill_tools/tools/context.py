@@ -15,7 +15,7 @@ from skill_tools.errors import InputError
 from skill_tools.journal import Journal, RunRecord
 from skill_tools.media.playable import plays
 from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, judge
-from skill_tools.policy.media_line import media_path
+from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
 from skill_tools.policy.rule import Aftermath, Facts, FileFact
 from skill_tools.policy.snapshot import outcome_of, snapshot
 from skill_tools.settings import Settings
@@ -178,7 +178,9 @@ def _aftermath(tool: AnyTool, outcome: Outcome[Any] | Problem) -> Aftermath:
 
 
 def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
-    lines = [line.strip() for message in messages for line in message.body.splitlines()]
+    lines = [
+        line[max(line.find(MEDIA_PREFIX), 0) :].strip() for one in messages for line in one.body.splitlines()
+    ]
     paths = [media_path(line) for line in lines]
     return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
 

@@ -70,7 +70,7 @@ def test_a_copy_is_whole_valid_and_works(place: Path, tmp_path: Path) -> None:
     )
     checks = {check["name"]: check for check in json.loads(ran.stdout)}
     assert ran.returncode == 0, ran.stderr
-    assert checks["weights"]["detail"].startswith(str(place))
+    assert checks["weights"]["status"] == checks["cookbooks"]["status"] == "ok"
 
 
 def test_installing_twice_changes_nothing(place: Path, skill: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_copy_that_fails_leaves_the_old_one(place: Path, skill: Path) -> None:
     before = tree(place)
     skill.joinpath("assets").mkdir()
     skill.joinpath("assets", "gone").symlink_to(skill / "nowhere")
-    with pytest.raises(OSError, match="gone|nowhere"):
+    with pytest.raises(OSError, match=r"assets/gone"):
         install(place, skill_dir=skill)
     assert tree(place) == before
     assert [path.name for path in place.parent.iterdir()] == [SKILL_NAME]

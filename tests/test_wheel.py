@@ -96,7 +96,12 @@ def test_doctor_finds_everything_from_the_wheel(vda: Path, tmp_path: Path) -> No
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0, done.stderr
     assert "city_traffic" in checks["cookbooks"]["detail"]
-    assert checks["weights"]["detail"].startswith(str(vda.parents[1]))
+    assert checks["weights"]["status"] == "ok"
+    code = "from skill_tools.settings import own_skill_dir; print(own_skill_dir())"
+    asked = subprocess.run(
+        [vda.with_name("python"), "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert asked.stdout.startswith(str(vda.parents[1]))
 
 
 def test_a_run_from_the_wheel_ends_in_a_report(vda: Path, tmp_path: Path) -> None:

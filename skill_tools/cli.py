@@ -150,6 +150,7 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--dataset", metavar="NAME", help="a name for the data set")
     run.add_argument("--dataset-url", metavar="URL", help="a data set that is in a storage already")
+    run.add_argument("--storage-url", metavar="URL", help="where the clips are put for OSMO (s3://bucket, …)")
     run.add_argument("--engine", choices=["auto", "local", "osmo"], help="where the run goes (default: auto)")
     run.add_argument("--request", metavar="TEXT", help="what you want in your own words; picks the flow")
     run.add_argument("--vlm-url", metavar="URL", help="a VLM endpoint of your own")
@@ -260,6 +261,7 @@ def _run(given: argparse.Namespace) -> int:
         "variants": given.variants,
         "dataset": given.dataset,
         "dataset_url": given.dataset_url,
+        "storage_url": given.storage_url,
         "engine": given.engine,
         "request": given.request or "",
         "vlm_url": given.vlm_url,

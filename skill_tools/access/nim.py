@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from skill_tools.access.secrets import ngc_key
 from skill_tools.errors import EngineError
 
 NAMESPACE = "osmo-nims"
@@ -100,9 +101,12 @@ class Nims:
                 remedy=f"set {INSTALLER_VARIABLE}, or give endpoints of your own with vlm_url and llm_url",
                 code="engine.no_installer",
             )
-        allowed = {"NIM_SERVICES": " ".join(SERVICES.values())}
+        key = ngc_key(self.environ)
+        given = {"NIM_SERVICES": " ".join(SERVICES.values())}
+        if key is not None:
+            given["NGC_API_KEY"] = key.reveal()
         try:
-            done = self._run(["bash", str(self.installer)], DEPLOY_WITHIN_S, allowed)
+            done = self._run(["bash", str(self.installer)], DEPLOY_WITHIN_S, given)
         except subprocess.TimeoutExpired as error:
             raise EngineError(
                 f"The installer did not end within {DEPLOY_WITHIN_S:.0f} s",

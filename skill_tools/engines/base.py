@@ -33,6 +33,8 @@ class Pool:
     platforms: tuple[str, ...]
     default_platform: str | None = None
     description: str = ""
+    gpus: int | None = None
+    """GPUs that a group may have at once when nobody else runs; None where the engine doesn't tell."""
 
 
 @dataclass(frozen=True)

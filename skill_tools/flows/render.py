@@ -18,7 +18,8 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from skill_tools.errors import InputError
-from skill_tools.flows.spec import WorkflowSpec, parse
+from skill_tools.flows.spec import ALL_SCHEMES, WorkflowSpec, parse
+from skill_tools.flows.values import stand_in_values
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
 JINJA_MARKERS = ("{{", "{%", "{#")
@@ -60,15 +61,19 @@ def variables(text: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(used - defaults.keys()), frozenset(defaults)
 
 
-def load_workflow(path: Path, values: Mapping[str, str]) -> WorkflowSpec:
+def load_workflow(
+    path: Path, values: Mapping[str, str], *, schemes: frozenset[str] = ALL_SCHEMES
+) -> WorkflowSpec:
     """Return the workflow that OSMO would run: rendered, its local files read in, checked.
+
+    `schemes` are those that its URLs may have.
 
     Raises:
         InputError: for a missing file, a value or variable that doesn't fit, YAML that can't be
             read, or anything that OSMO would refuse (`input.workflow_spec`, one violation a line).
     """
     document = load_document(path, values)
-    return parse(document)
+    return parse(document, schemes=schemes)
 
 
 def load_document(path: Path, values: Mapping[str, str]) -> object:
@@ -76,6 +81,25 @@ def load_document(path: Path, values: Mapping[str, str]) -> object:
     rendered = render(_read(path, "workflow file"), values)
     document = _parsed(rendered, f"{path.name}, rendered")
     return _second_pass(_with_files(document, path.parent), values, where="")
+
+
+def images_in(path: Path, skill_dir: Path) -> tuple[str, ...]:
+    """Return the images of a workflow file's tasks, each once, whatever else the file holds.
+
+    Submit values that it asks for are stood in for; the files that it names are not read.
+
+    Raises:
+        InputError: it can't be read, rendered or parsed.
+    """
+    text = _read(path, "workflow file")
+    required, _ = variables(text) if is_templated(text) else (frozenset(), frozenset())
+    values = dict.fromkeys(required, "not-given") | stand_in_values(skill_dir)
+    document = _parsed(render(text, values), f"{path.name}, rendered")
+    workflow = document.get("workflow") if isinstance(document, Mapping) else None
+    listed = workflow if isinstance(workflow, Mapping) else {}
+    groups = [group for group in listed.get("groups") or () if isinstance(group, Mapping)]
+    tasks = [task for of in (listed, *groups) for task in of.get("tasks") or () if isinstance(task, Mapping)]
+    return tuple(dict.fromkeys(str(task["image"]) for task in tasks if task.get("image")))
 
 
 def resolve_tokens(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -18,7 +19,7 @@ from skill_tools.journal import RunRecord
 from skill_tools.policy.submission import PLATFORM_CHECK
 from skill_tools.storage.url import Layout, is_stem
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Problem, Tool
-from skill_tools.tools.context import Context
+from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Values
 
 LABELING_FILES = ("auto_labeling_config.yaml", "event_analysis.md", "question_bank.json")
@@ -110,19 +111,24 @@ def _guard_run(
         cookbook=run.cookbook,
         n_augmentations=run.n_augmentations,
         variables=run.variables,
-        # One worker a group here: more would only share the same few cores.
-        workers=1 if run.engine == "local" else None,
         vlm_url=run.vlm_url,
         llm_url=run.llm_url,
         credentials=frozenset(preflight["credentials"]),
     )
     videos = [clip["video"] for clip in dataset["clips"]]
     file = context.settings.workflows_dir / flow.file
-    planned, checks = [], []
-    for batch in plan_batches(videos, run.n_augmentations, flow, workers=values.workers):
-        batch_values = values.for_batch(batch.index, batch.videos)
+    planned: list[PlannedBatch] = []
+    checks: list[GuardCheck] = []
+    sizes_asked: set[int] = set()
+    workers = _workers(run, len(videos), preflight)
+    for batch in plan_batches(videos, run.n_augmentations, flow, workers=workers):
+        batch_values = replace(values, workers=batch.workers).for_batch(batch.index, batch.videos)
         tasks, found = _checked_workflow(file, batch_values, flow)
-        found += _engine_checks(engine, file, batch_values, preflight["pool"])
+        if found[0].ok and len(tasks) not in sizes_asked:
+            # Workflows of one size differ in their clips' names alone, which the engine doesn't look at.
+            sizes_asked.add(len(tasks))
+            context.on_note(Note("guard", len(planned), text=f"batch {batch.index}"))
+            found += _engine_checks(engine, file, batch_values, preflight["pool"])
         checks += [check for check in found if not check.ok or batch.index == 0]
         planned.append(
             PlannedBatch(batch=str(batch.index), videos=list(batch.videos), tasks=tasks, values=batch_values)
@@ -130,6 +136,18 @@ def _guard_run(
     checks.append(_dataset_check(engine, layout, videos))
     cache_full = all(engine.list(url) for url in (layout.cosmos_cache_url, layout.labeling_cache_url))
     return _verdict(run, file, preflight["pool"], checks, planned, cache_full=cache_full)
+
+
+def _workers(run: RunRecord, clips: int, preflight: dict[str, Any]) -> int | None:
+    """Return the most workers a group may have, None where nothing limits them.
+
+    On this machine one: more would only share the same few cores. On a cluster as many as the pool has GPUs:
+    a group's tasks start together, so a larger group would wait for ever.
+    """
+    if run.engine == "local":
+        return 1
+    gpus, wanted = preflight.get("gpus"), clips * max(run.n_augmentations, 1)
+    return gpus if gpus is not None and gpus < wanted else None
 
 
 def _checked_workflow(file: Path, values: dict[str, str], flow: Flow) -> tuple[list[str], list[GuardCheck]]:

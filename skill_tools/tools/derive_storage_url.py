@@ -42,7 +42,8 @@ def derive_storage_url(given: DeriveStorageUrlInput, context: Context) -> Outcom
             video=found.video,
         )
     else:
-        storage = str(parse(given.storage_url)) if given.storage_url else _own_storage(run, context)
+        named = given.storage_url or (run.storage_url if run else None)
+        storage = str(parse(named)) if named else _own_storage(run, context)
         data = DeriveStorageUrlOutput(
             storage_url=storage,
             scheme=parse(storage).scheme,

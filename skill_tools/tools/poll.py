@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from statistics import median
 from typing import Annotated
 
 from pydantic import Field
 
 from skill_tools.engines.base import Engine, WorkflowState, has_ended, has_failed
-from skill_tools.errors import InputError
+from skill_tools.errors import EngineError, InputError
 from skill_tools.journal import RunRecord, SubmissionRecord
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Problem, Tool
 from skill_tools.tools.context import Context
@@ -86,6 +87,11 @@ def poll(given: PollInput, context: Context) -> Outcome[PollOutput]:
     if has_failed(data.state):
         return Outcome(data, run.run_id, problem=_problem(states, engine), next=[_logs_of(run, states)])
     text = f"{run.run_id}: COMPLETED after {data.elapsed_s:.0f} s."
+    unsent = _unsent(run, submissions, context)
+    if unsent:
+        text += f" {unsent} workflow(s) of the run were not sent yet."
+        step = NextStep(tool="submit", arguments={"run_id": run.run_id}, why="sends what is left")
+        return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
     step = NextStep(
         tool="stage_artifacts", arguments={"run_id": run.run_id}, why="brings the run's files here"
     )
@@ -111,6 +117,17 @@ def submitted(run: RunRecord, context: Context) -> list[SubmissionRecord]:
             code="input.order",
         )
     return records
+
+
+def _unsent(run: RunRecord, submissions: list[SubmissionRecord], context: Context) -> int:
+    """Count the guarded workflows of a run that no submit has sent."""
+    guard = context.journal.passed(run.run_id, "check_submission")
+    batches = guard.data["batches"] if guard else []
+    sent = {record.batch for record in submissions}
+    return sum(
+        isinstance(batch, dict) and batch["batch"] not in sent
+        for batch in (batches if isinstance(batches, list) else [])
+    )
 
 
 def usual_seconds(run: RunRecord, context: Context) -> float | None:
@@ -176,6 +193,9 @@ def _still_running(run: RunRecord, data: PollOutput) -> Outcome[PollOutput]:
     running = ", ".join(data.running[:4]) or "waiting to start"
     left = f", about {data.left_s:.0f} s left" if data.left_s is not None else ""
     text = f"{run.run_id}: {data.state} for {data.elapsed_s:.0f} s ({running}{left})."
+    failed = [each.workflow_id for each in data.workflows if has_failed(each.status)]
+    if failed:
+        text += f" Failed already: {', '.join(failed[:5])}; the others go on."
     step = NextStep(tool="poll", arguments={"run_id": run.run_id, "wait_s": 100}, why="follows the run")
     return Outcome(data, run.run_id, "running", messages=[Message(body=text)], next=[step])
 
@@ -193,7 +213,9 @@ def _problem(states: list[WorkflowState], engine: Engine) -> Problem:
             retry="after_fix",
         )
     workflow_id, task = found
-    lines = engine.logs(workflow_id, task.name, tail=LOG_LINES)
+    lines: tuple[str, ...] = ()
+    with suppress(EngineError):  # what failed is worth telling without its log too
+        lines = engine.logs(workflow_id, task.name, tail=LOG_LINES)
     exit_code = "" if task.exit_code is None else f" with exit code {task.exit_code}"
     return Problem(
         code="engine.task_failed",

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from skill_tools.engines.base import Engine, EngineState, Pool
-from skill_tools.errors import EngineUnavailable, InputError, NeedsInput
+from skill_tools.engines.base import Pool
+from skill_tools.errors import InputError, NeedsInput
 from skill_tools.journal import RunRecord
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Problem, Tool
 from skill_tools.tools import readiness_local, readiness_osmo
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText, RunId
-from skill_tools.tools.readiness import Check, ReadinessRequest
+from skill_tools.tools.readiness import Check, Findings, ReadinessRequest
 
 
 class PreflightInput(Closed):
@@ -23,6 +23,8 @@ class PreflightInput(Closed):
     workflow: PathText | None = Field(None, description="A workflow file; its images are probed.")
     no_probe: bool = Field(default=False, description="Ask no registry and no hub (closed networks).")
     refresh: bool = Field(default=False, description="Set credentials anew that exist already.")
+    pool: Name | None = Field(None, description="The pool to use where several are ONLINE.")
+    platform: Name | None = Field(None, description="The pool's platform to use, if not its default.")
 
 
 class PreflightOutput(Closed):
@@ -34,6 +36,7 @@ class PreflightOutput(Closed):
     pools: list[Name]
     platform: Name
     platforms: list[Name]
+    gpus: int | None = Field(description="GPUs that a group of the pool can have; null where unknown.")
     credentials: list[Name]
     checks: Annotated[list[Check], Field(max_length=256)]
     summary: Line
@@ -43,14 +46,18 @@ def preflight(given: PreflightInput, context: Context) -> Outcome[PreflightOutpu
     """Look at everything the run needs; red checks make the result a failure that names each."""
     run = context.open_run(given.run_id)
     name = run.engine if run else context.engines.choose(context.settings.engine)[0]
-    engine = context.engines.named(name)
-    state = _ready(engine)
-    pool, online = _online_pool(engine, state)
-    platform = _platform(pool)
-    readiness = readiness_local if name == "local" else readiness_osmo
+    engine, settings = context.engines.named(name), context.settings
     request = ReadinessRequest(given.workflow, probe=not given.no_probe, refresh=given.refresh)
-    checks = readiness.checks(run, engine, context, request)
-    failed = [check for check in checks if check.status == "failed"]
+    if name == "local":
+        found = readiness_local.look(run, engine, settings)
+    else:
+        found = readiness_osmo.look(run, engine, settings, request)
+    pool, online = _online_pool(found, given.pool)
+    platform = _platform(pool, given.platform)
+    if name == "osmo":
+        may_store = run is None or context.journal.passed(run.run_id, "estimate_time") is not None
+        found = readiness_osmo.keep_credentials(engine, settings, request, found, may_store=may_store)
+    failed = [check for check in found.checks if check.status == "failed"]
     data = PreflightOutput(
         flow=run.flow if run else None,
         engine=name,
@@ -58,53 +65,51 @@ def preflight(given: PreflightInput, context: Context) -> Outcome[PreflightOutpu
         pools=[each.name for each in online],
         platform=platform,
         platforms=list(pool.platforms),
-        credentials=sorted(credential.name for credential in engine.credentials()),
-        checks=checks,
-        summary=f"{len(checks) - len(failed)} of {len(checks)} checks are green",
+        gpus=pool.gpus,
+        credentials=sorted(credential.name for credential in found.credentials),
+        checks=list(found.checks),
+        summary=f"{len(found.checks) - len(failed)} of {len(found.checks)} checks are green",
     )
     return _outcome(data, run, failed)
 
 
-def _ready(engine: Engine) -> EngineState:
-    state = engine.state()
-    if not state.ready:
-        raise EngineUnavailable(
-            f"The {engine.name} engine can't be used: {state.reason}",
-            expected="an engine that is installed and logged in",
-            remedy="`vda doctor` says more; `--engine local` needs no cluster",
-        )
-    return state
-
-
-def _online_pool(engine: Engine, state: EngineState) -> tuple[Pool, list[Pool]]:
-    pools = engine.pools()
-    online = [pool for pool in pools if pool.status == "ONLINE"]
-    preferred = [pool for pool in online if pool.name == state.default_pool] or online
-    if len(preferred) == 1:
-        return preferred[0], online
+def _online_pool(found: Findings, wanted: str | None) -> tuple[Pool, list[Pool]]:
+    """Return the pool to use, and all that are ONLINE: the one asked for, the default, or the only one."""
+    online = [pool for pool in found.pools if pool.status == "ONLINE"]
+    name = wanted or found.state.default_pool
+    chosen = [pool for pool in online if pool.name == name] or ([] if wanted else online)
+    if len(chosen) == 1:
+        return chosen[0], online
     if not online:
         raise NeedsInput(
             "No pool is ONLINE. Which pool shall the run wait for?",
-            expected=f"an ONLINE pool; known: {', '.join(f'{p.name} {p.status}' for p in pools) or 'none'}",
+            expected=f"an ONLINE pool; known: "
+            f"{', '.join(f'{p.name} {p.status}' for p in found.pools) or 'none'}",
             remedy="ask the cluster's owner, or use --engine local",
             code="needs_input.POOL-ONLINE",
         )
+    names = ", ".join(pool.name for pool in online)
     raise NeedsInput(
-        f"Which pool shall the run use: {', '.join(pool.name for pool in online)}?",
+        f"{wanted} is not ONLINE. Which pool shall the run use: {names}?"
+        if wanted
+        else f"Which pool shall the run use: {names}?",
         expected="one ONLINE pool",
-        remedy="set the default with `osmo profile set pool NAME`",
+        remedy="call preflight again with pool, or set the default with `osmo profile set pool NAME`",
         code="needs_input.POOL-ONLINE",
     )
 
 
-def _platform(pool: Pool) -> str:
-    if pool.default_platform:
+def _platform(pool: Pool, wanted: str | None) -> str:
+    if wanted in pool.platforms:
+        return wanted
+    if wanted is None and pool.default_platform:
         return pool.default_platform
-    if len(pool.platforms) == 1:
+    if wanted is None and len(pool.platforms) == 1:
         return pool.platforms[0]
     raise NeedsInput(
         f"Which platform of {pool.name} shall the run use: {', '.join(pool.platforms) or 'none is listed'}?",
         expected="one platform that the pool lists",
+        remedy="call preflight again with platform",
         code="needs_input.PLATFORM-EXACT",
     )
 

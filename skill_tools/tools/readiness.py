@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from skill_tools.engines.base import Credential, EngineState, Pool
 from skill_tools.tool import Closed
 from skill_tools.tools.fields import Line, Name
 
@@ -26,3 +27,13 @@ class Check(Closed):
     detail: Line = ""
     remedy: Line = ""
     input_fault: bool = False
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a look at an engine and its surroundings brought; nothing was changed for it."""
+
+    state: EngineState
+    pools: tuple[Pool, ...]
+    credentials: tuple[Credential, ...]
+    checks: tuple[Check, ...]

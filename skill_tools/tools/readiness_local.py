@@ -17,8 +17,7 @@ from skill_tools.journal import RunRecord
 from skill_tools.media.probe import probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.settings import Settings
-from skill_tools.tools.context import Context
-from skill_tools.tools.readiness import Check, ReadinessRequest
+from skill_tools.tools.readiness import Check, Findings
 
 GIB = 1 << 30
 MIN_DISK_BYTES = GIB
@@ -29,11 +28,11 @@ MIN_MEMORY_BYTES = 1 * GIB
 WEIGHTS = "nanodet_g_coco80_416.onnx"
 
 
-def checks(run: RunRecord | None, engine: Engine, context: Context, request: ReadinessRequest) -> list[Check]:
-    """Check this machine; nothing here needs a secret or a network."""
-    del engine, request
+def look(run: RunRecord | None, engine: Engine, settings: Settings) -> Findings:
+    """Look at this machine; nothing here needs a secret or a network."""
     clips = [Path(clip) for clip in run.clips] if run else []
-    return [*machine_checks(context.settings, clips), *(_clip_check(clip) for clip in clips)]
+    checks = (*machine_checks(settings, clips), *(_clip_check(clip) for clip in clips))
+    return Findings(engine.state(), engine.pools(), engine.credentials(), checks)
 
 
 def machine_checks(settings: Settings, clips: Sequence[Path] = ()) -> list[Check]:

@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from skill_tools.access.hub import Hub
@@ -19,17 +21,15 @@ from skill_tools.access.secrets import (
     hugging_face_token,
     ngc_key,
 )
-from skill_tools.engines.base import Engine
-from skill_tools.errors import EngineError, NeedsInput, VdaError
+from skill_tools.engines.base import Credential, Engine, EngineState
+from skill_tools.errors import EngineError, EngineUnavailable, NeedsInput, VdaError
 from skill_tools.flows.catalog import flow_named
-from skill_tools.flows.render import load_workflow
-from skill_tools.flows.values import stand_in_values
+from skill_tools.flows.render import images_in
 from skill_tools.journal import RunRecord
 from skill_tools.media.atomic import whole_file
 from skill_tools.settings import Settings
 from skill_tools.storage.url import derive
-from skill_tools.tools.context import Context
-from skill_tools.tools.readiness import Check, ReadinessRequest
+from skill_tools.tools.readiness import Check, Findings, ReadinessRequest
 
 HF_CREDENTIAL, NGC_CREDENTIAL = "hf_token", "nvcr_io"
 NGC_REGISTRY, NGC_USER = "nvcr.io", "$oauthtoken"
@@ -38,39 +38,72 @@ GATED_MODELS = ("nvidia/Cosmos-Transfer2.5-2B",)
 GPU_RESOURCE = "nvidia.com/gpu"
 AMBIENT_SCHEMES = ("s3", "azure")
 
-Look = Callable[[], list[Check]]
 
-
-def checks(run: RunRecord | None, engine: Engine, context: Context, request: ReadinessRequest) -> list[Check]:
-    """Set the credentials that a run needs, and ask everything else at the same time.
+def look(run: RunRecord | None, engine: Engine, settings: Settings, request: ReadinessRequest) -> Findings:
+    """Ask the engine, the registries and the hub at the same time; nothing is changed.
 
     Raises:
+        EngineUnavailable: the engine can't be used now.
         NeedsInput: a secret that is required is neither stored in OSMO nor to be found here.
+        InputError: the workflow that was named can't be read.
     """
-    environ = context.settings.environ
+    environ = settings.environ
     token, key = hugging_face_token(environ), ngc_key(environ)
-    stored = {credential.name: credential for credential in engine.credentials()}
-    if token is None and HF_CREDENTIAL not in stored:
+    images = _images_of(run, request, settings) if request.probe else []
+    with ThreadPoolExecutor(max_workers=7) as threads:
+        state = threads.submit(engine.state)
+        pools, credentials = threads.submit(engine.pools), threads.submit(engine.credentials)
+        templates = threads.submit(engine.pod_templates)
+        asked: list[Future[list[Check]]] = []
+        if request.probe:
+            asked = [
+                threads.submit(_images, images, key),
+                threads.submit(_hub, token, environ),
+                threads.submit(_ngc_scope, key, environ),
+            ]
+    if not state.result().ready:
+        raise _unusable(engine, state.result())
+    stored = credentials.result()
+    if token is None and all(credential.name != HF_CREDENTIAL for credential in stored):
         raise _missing_token()
-    kept = _Keeper(run, engine, context.settings, request, frozenset(stored))
-    looks: list[Look] = [
-        lambda: [_gpu_toleration(engine)],
-        lambda: [_data_credential(run, engine)],
+    checks = [
+        *_checked("GPU toleration", lambda: [_gpu_toleration(templates.result())]),
+        *_checked("storage access", lambda: [_data_credential(run, stored)]),
+        *(check for answers in asked for check in _checked("probe", answers.result)),
     ]
-    if request.probe:
-        looks += [
-            lambda: _images(run, request, key, context.settings),
-            lambda: _hub(token, environ),
-            lambda: _ngc_scope(key, environ),
-        ]
-    asked = _at_once(looks)
-    # A key that its registry or hub refuses is not stored over one that may be good.
-    refused = {check.name.split(":")[0] for check in asked if check.status == "failed"}
-    return [
-        kept.hugging_face(None if "hub" in refused else token),
-        kept.ngc(None if "ngc scope" in refused else key),
-        *asked,
-    ]
+    return Findings(state.result(), pools.result(), stored, tuple(_softened(checks, key, stored)))
+
+
+def keep_credentials(
+    engine: Engine, settings: Settings, request: ReadinessRequest, found: Findings, *, may_store: bool
+) -> Findings:
+    """Store the credentials that are missing, or whose key is new here, or all of them on a refresh.
+
+    A key that its registry or hub refuses is not stored over one that may be good.
+    """
+    failed = {check.name.partition(":")[0] for check in found.checks if check.status == "failed"}
+    keeper = _Keeper(engine, settings, request, found.credentials, may_store=may_store)
+    token, key = hugging_face_token(settings.environ), ngc_key(settings.environ)
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        kept = list(
+            threads.map(
+                lambda store: store(),
+                (
+                    lambda: keeper.hugging_face(token, refused="hub" in failed),
+                    lambda: keeper.ngc(key, refused="ngc scope" in failed),
+                ),
+            )
+        )
+    credentials = engine.credentials() if keeper.has_stored else found.credentials
+    return replace(found, credentials=credentials, checks=(*kept, *found.checks))
+
+
+def _unusable(engine: Engine, state: EngineState) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"The {engine.name} engine can't be used: {state.reason}",
+        expected="an engine that is installed and logged in",
+        remedy="`vda doctor` says more; `--engine local` needs no cluster",
+    )
 
 
 def _missing_token() -> NeedsInput:
@@ -82,17 +115,25 @@ def _missing_token() -> NeedsInput:
     )
 
 
-def _at_once(looks: Sequence[Look]) -> list[Check]:
-    """Take all looks at the same time, so that the whole takes as long as the slowest."""
-    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
-        return [check for found in pool.map(_without_raising, looks) for check in found]
-
-
-def _without_raising(look: Look) -> list[Check]:
+def _checked(name: str, answer: Callable[[], list[Check]]) -> list[Check]:
+    """Return what a look found; one that could not be taken is a warning."""
     try:
-        return look()
+        return answer()
     except VdaError as error:
-        return [Check(name="probe", status="warning", detail=error.message[:2_000], remedy=error.remedy)]
+        return [Check(name=name, status="warning", detail=error.message[:2_000], remedy=error.remedy)]
+
+
+def _softened(checks: Sequence[Check], key: Secret | None, stored: Sequence[Credential]) -> Iterator[Check]:
+    """Make a refusal without a key a warning, where a credential for that registry is stored in OSMO."""
+    known = [one.profile for one in stored if one.kind == "REGISTRY" and one.profile]
+    for check in checks:
+        image = check.name.removeprefix("image: ")
+        denied = image != check.name and check.status == "failed" and "access failure" in check.detail
+        if denied and key is None and any(image.startswith(f"{profile}/") for profile in known):
+            told = f"{check.detail}; asked without a key, a credential for it is stored in OSMO"
+            yield check.model_copy(update={"status": "warning", "detail": told[:2_000]})
+        else:
+            yield check
 
 
 class _Keeper:
@@ -100,45 +141,57 @@ class _Keeper:
 
     def __init__(
         self,
-        run: RunRecord | None,
         engine: Engine,
         settings: Settings,
         request: ReadinessRequest,
-        stored: frozenset[str],
+        stored: Sequence[Credential],
+        *,
+        may_store: bool,
     ) -> None:
-        self._run, self._engine, self._request, self._stored = run, engine, request, stored
+        self._engine, self._request, self._may_store = engine, request, may_store
+        self._stored = frozenset(credential.name for credential in stored)
         self._marks = _Fingerprints(settings.state_dir / "credentials.json")
+        self.has_stored = False
 
-    def hugging_face(self, token: Secret | None) -> Check:
+    def hugging_face(self, token: Secret | None, *, refused: bool) -> Check:
         """Keep or store the GENERIC credential with the hub's token."""
         payload = {"token": token.reveal()} if token else {}
-        return self._keep(HF_CREDENTIAL, "GENERIC", token, payload)
+        return self._keep(HF_CREDENTIAL, "GENERIC", token, payload, refused=refused)
 
-    def ngc(self, key: Secret | None) -> Check:
+    def ngc(self, key: Secret | None, *, refused: bool) -> Check:
         """Keep or store the REGISTRY credential; without a key there is simply none."""
         payload = {"registry": NGC_REGISTRY, "username": NGC_USER, "auth": key.reveal()} if key else {}
-        return self._keep(NGC_CREDENTIAL, "REGISTRY", key, payload)
+        return self._keep(NGC_CREDENTIAL, "REGISTRY", key, payload, refused=refused)
 
-    def _keep(self, name: str, kind: str, secret: Secret | None, payload: Mapping[str, str]) -> Check:
+    def _keep(
+        self, name: str, kind: str, secret: Secret | None, payload: Mapping[str, str], *, refused: bool
+    ) -> Check:
         title, exists = f"credential {name}", name in self._stored
-        if secret is None:
-            detail = "kept as it is" if exists else "not stored; images that need no key can be pulled"
-            return Check(name=title, status="ok", detail=detail)
-        from_environment = not secret.source.startswith("/")
-        is_new = from_environment and not self._marks.knows(name, secret)
-        if exists and not self._request.refresh and not is_new:
-            return Check(name=title, status="ok", detail="kept as it is")
-        if self._run is None:
-            return Check(
-                name=title, status="ok", detail="would be stored by the preflight of a run", remedy=""
+        if secret is None or refused or not self._wanted(name, secret, exists=exists):
+            detail = (
+                "kept as it is"
+                if exists
+                else f"not stored, since the one from {secret.source} was refused"
+                if secret
+                else "not stored; images that need no key can be pulled"
             )
+            return Check(name=title, status="ok", detail=detail)
+        if not self._may_store:
+            return Check(name=title, status="ok", detail="is stored once the run's time overview was given")
         try:
             self._engine.set_credential(name, kind, payload, replace=exists)
         except EngineError as error:
             return Check(name=title, status="failed", detail=error.message[:2_000], remedy=error.remedy)
+        self.has_stored = True
         self._marks.remember(name, secret)
         done = "replaced" if exists else "stored"
         return Check(name=title, status="ok", detail=f"{done} from {secret.source}")
+
+    def _wanted(self, name: str, secret: Secret, *, exists: bool) -> bool:
+        """Tell whether a secret is to be stored: none is yet, a refresh is asked for, or it is new here."""
+        from_environment = not secret.source.startswith("/")
+        is_new = from_environment and not self._marks.knows(name, secret)
+        return not exists or self._request.refresh or is_new
 
 
 class _Fingerprints:
@@ -149,6 +202,7 @@ class _Fingerprints:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._writing = threading.Lock()
 
     def knows(self, name: str, secret: Secret) -> bool:
         """Tell whether this secret was stored under this name."""
@@ -158,11 +212,12 @@ class _Fingerprints:
 
     def remember(self, name: str, secret: Secret) -> None:
         """Note that this secret was stored under this name."""
-        known = self._read() or {"salt": secrets.token_hex(32)}
-        known[name] = self._mark(known["salt"], secret)
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self._file) as part:
-            part.write_text(json.dumps(known))
+        with self._writing:
+            known = self._read() or {"salt": secrets.token_hex(32)}
+            known[name] = self._mark(known["salt"], secret)
+            with whole_file(self._file) as part:
+                part.write_text(json.dumps(known))
 
     def _read(self) -> dict[str, str]:
         try:
@@ -176,11 +231,11 @@ class _Fingerprints:
         return hmac.new(bytes.fromhex(salt), secret.reveal().encode(), hashlib.sha256).hexdigest()
 
 
-def _gpu_toleration(engine: Engine) -> Check:
+def _gpu_toleration(templates: Mapping[str, object]) -> Check:
     """Look for the toleration without which no pod comes onto a tainted GPU node."""
-    templates = engine.pod_templates()
     tolerated = any(
-        toleration.get("key") in {GPU_RESOURCE, None} for toleration in _tolerations(list(templates.values()))
+        each.get("key") == GPU_RESOURCE or (not each.get("key") and each.get("operator") == "Exists")
+        for each in _tolerations(list(templates.values()))
     )
     if tolerated:
         return Check(name="GPU toleration", status="ok", detail="in a pod template")
@@ -203,12 +258,12 @@ def _tolerations(node: object) -> list[Mapping[str, object]]:
     return []
 
 
-def _data_credential(run: RunRecord | None, engine: Engine) -> Check:
+def _data_credential(run: RunRecord | None, stored: Sequence[Credential]) -> Check:
     """Look for a DATA credential of the storage; S3 and Azure may do with the cluster's own rights."""
-    if run is None or not run.dataset_url:
+    storage = _storage_of(run)
+    if storage is None:
         return Check(name="storage access", status="ok", detail="seen when the data set is listed")
-    storage = derive(run.dataset_url).storage_url
-    profiles = [one.profile for one in engine.credentials() if one.kind == "DATA" and one.profile]
+    profiles = [one.profile for one in stored if one.kind == "DATA" and one.profile]
     if any(storage == profile or storage.startswith(f"{profile}/") for profile in profiles):
         return Check(name="storage access", status="ok", detail=f"a DATA credential fits {storage}")
     ambient = storage.startswith(AMBIENT_SCHEMES)
@@ -221,16 +276,29 @@ def _data_credential(run: RunRecord | None, engine: Engine) -> Check:
     )
 
 
-def _images(
-    run: RunRecord | None, request: ReadinessRequest, key: Secret | None, settings: Settings
-) -> list[Check]:
-    """Probe every image of the workflow at its registry."""
+def _storage_of(run: RunRecord | None) -> str | None:
+    if run is None:
+        return None
+    return derive(run.dataset_url).storage_url if run.dataset_url else run.storage_url
+
+
+def _images_of(run: RunRecord | None, request: ReadinessRequest, settings: Settings) -> list[str]:
+    """Return the images of the workflow that is asked about, or of the run's own."""
     named = request.workflow or (run.workflow_file if run else None)
-    if named is None:
-        return []
-    flow = flow_named(Path(named).name.removesuffix(".yaml"))
-    spec = load_workflow(settings.workflows_dir / flow.file, stand_in_values(settings.skill_dir))
-    images = sorted({task.image for group in spec.groups for task in group.tasks})
+    return list(images_in(_workflow_file(named, settings), settings.skill_dir)) if named else []
+
+
+def _workflow_file(named: str, settings: Settings) -> Path:
+    """Return the file: as it is named from the workspace or the skill's folder, or one of the flows'."""
+    own = settings.workflows_dir / Path(named).name
+    for place in (settings.workspace / named, settings.skill_dir / named, own):
+        if place.is_file():
+            return place
+    return settings.workflows_dir / flow_named(own.name.removesuffix(".yaml")).file
+
+
+def _images(images: Sequence[str], key: Secret | None) -> list[Check]:
+    """Probe every image at its registry."""
     status = {"ok": "ok", "unreachable": "warning"}
     return [
         Check.model_validate(

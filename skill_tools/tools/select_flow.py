@@ -16,7 +16,7 @@ from skill_tools.flows.configs import Cookbook, cookbook_named
 from skill_tools.journal import RunRecord
 from skill_tools.media.clips import find_clips
 from skill_tools.media.probe import probe
-from skill_tools.storage.url import check_dataset_name, derive
+from skill_tools.storage.url import check_dataset_name, derive, parse
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Url
@@ -35,6 +35,7 @@ class SelectFlowInput(Closed):
         default_factory=list, description="The user's clips: files, folders or patterns."
     )
     dataset_url: Url | None = Field(None, description="The URL of a data set that is in a storage already.")
+    storage_url: Url | None = Field(None, description="Where the clips are put for a run on OSMO.")
     dataset: Name | None = Field(None, description="A name for the data set; made from the clips otherwise.")
     cookbook: Name | None = Field(None, description="The scene's cookbook; city_traffic otherwise.")
     variants: int | None = Field(None, ge=1, le=MAX_VARIANTS, description="Variants of each clip.")
@@ -61,6 +62,7 @@ class SelectFlowOutput(Closed):
     clips: list[PathText]
     dataset: Name | None
     dataset_url: Url | None
+    storage_url: Url | None
     demo: bool
 
 
@@ -75,6 +77,7 @@ def select_flow(given: SelectFlowInput, context: Context) -> Outcome[SelectFlowO
     if given.dataset_url:
         derive(given.dataset_url)
     engine, reason = context.engines.choose(given.engine or context.settings.engine)
+    storage_url = _checked_storage(given, engine)
     record = RunRecord(
         run_id=f"run-{secrets.token_hex(4)}",
         created=time.time(),
@@ -85,6 +88,7 @@ def select_flow(given: SelectFlowInput, context: Context) -> Outcome[SelectFlowO
         cookbook=cookbook.name,
         dataset=given.dataset,
         dataset_url=given.dataset_url,
+        storage_url=storage_url,
         clips=clips,
         demo=not clips and not given.dataset_url,
         n_augmentations=_variants(given, cookbook, has_augmentation=flow.has_augmentation),
@@ -121,6 +125,32 @@ def _checked_clips(given: SelectFlowInput) -> tuple[str, ...]:
     return tuple(str(Path(clip).resolve()) for clip in found)
 
 
+def _checked_storage(given: SelectFlowInput, engine: str) -> str | None:
+    """Return the storage that the clips are put into, one that the engine can reach.
+
+    Raises:
+        InputError: it is no storage's URL, it is none of this engine's, or the data set has its own.
+    """
+    if given.storage_url is None:
+        return None
+    storage = parse(given.storage_url)
+    if given.dataset_url:
+        raise InputError(
+            "Both a data set's URL and a storage's URL were given",
+            expected="the data set's URL, which says where the storage is, or clips and a storage",
+            remedy="leave storage_url out",
+            code="input.two_inputs",
+        )
+    if (storage.scheme == "file") != (engine == "local"):
+        raise InputError(
+            f"{given.storage_url} is no storage of the {engine} engine",
+            expected="file:///folder" if engine == "local" else "s3://, azure://, gs://, swift:// or tos://",
+            remedy="leave storage_url out, or choose the other engine",
+            code="input.storage_url",
+        )
+    return str(storage)
+
+
 def _variants(given: SelectFlowInput, cookbook: Cookbook, *, has_augmentation: bool) -> int:
     if not has_augmentation:
         return 1
@@ -143,6 +173,7 @@ def _outcome(record: RunRecord) -> Outcome[SelectFlowOutput]:
         clips=list(record.clips),
         dataset=record.dataset,
         dataset_url=record.dataset_url,
+        storage_url=record.storage_url,
         demo=record.demo,
     )
     text = f"{record.run_id}: {flow.name} on the {record.engine} engine ({record.engine_reason}), for {what}."

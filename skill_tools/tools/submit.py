@@ -65,7 +65,7 @@ def submit(given: SubmitInput, context: Context) -> Outcome[SubmitOutput]:
     guard = context.passed(run.run_id, "check_submission")
     engine, pool = context.engine(run), given.pool or guard["pool"]
     sender = Sender(run.run_id, engine, context.journal)
-    sent = []
+    sent: list[SubmittedWorkflow] = []
     for batch in guard["batches"]:
         request = SubmitRequest(Path(guard["workflow"]), batch["values"], pool)
         receipt = None if given.dry_run else sender.send(batch["batch"], request)

@@ -59,7 +59,7 @@ def test_logged_out_is_a_state_and_a_typed_error(mock_osmo: MockOsmo) -> None:
 def test_pools_carry_the_platforms_that_only_the_json_has(mock_osmo: MockOsmo) -> None:
     """Pools come with status, default platform and all platforms."""
     assert mock_osmo.engine().pools() == (
-        Pool("default", "ONLINE", ("cpu", "default", "h100", "l40s"), "default", "Lab default pool"),
+        Pool("default", "ONLINE", ("cpu", "default", "h100", "l40s"), "default", "Lab default pool", gpus=12),
     )
 
 

@@ -25,6 +25,8 @@ from skill_tools.engines.osmo import refusals, replies, transfer
 from skill_tools.engines.osmo.client import Client, unwritten, was_cut_short
 from skill_tools.engines.osmo.process import Limits, Run, run
 from skill_tools.errors import ArtifactError, EngineError, EngineUnavailable, InputError
+from skill_tools.flows.render import load_workflow
+from skill_tools.flows.spec import OSMO_SCHEMES
 
 SUBMIT = Limits(time_s=240)
 LISTING = Limits(time_s=180, output_bytes=64 * 2**20)
@@ -62,16 +64,21 @@ class OsmoEngine:
 
     def state(self) -> EngineState:
         """Tell whether OSMO can be used now: installed, reachable, logged in."""
-        try:
-            client, service = self._osmo.read(
-                "asking for OSMO's version", ("version", "--format-type", "json"), replies.version
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            who = thread.submit(
+                self._osmo.read,
+                "asking who is logged in",
+                ("profile", "list", "--format-type", "json"),
+                replies.profile,
             )
-        except EngineError as error:
-            return _not_ready(error)
+            try:
+                client, service = self._osmo.read(
+                    "asking for OSMO's version", ("version", "--format-type", "json"), replies.version
+                )
+            except EngineError as error:
+                return _not_ready(error)
         try:
-            user, pool = self._osmo.read(
-                "asking who is logged in", ("profile", "list", "--format-type", "json"), replies.profile
-            )
+            user, pool = who.result()
         except EngineError as error:
             return _not_ready(error, client, service)
         return EngineState(
@@ -133,8 +140,13 @@ class OsmoEngine:
     def validate(self, request: SubmitRequest) -> tuple[str, ...]:
         """Return what OSMO has against this submit; empty when it would take it.
 
-        OSMO counts a refused validation as a submission: a number of the name is used up.
+        What can be told from the file alone is told without asking: OSMO counts a refused validation as a
+        submission, and a number of the name is used up.
         """
+        try:
+            load_workflow(request.workflow_file, request.values, schemes=OSMO_SCHEMES)
+        except InputError as objection:
+            return (objection.message,)
         what = f"validating {request.workflow_file.name}"
         finished = self._osmo.call(("workflow", "validate", *_canonical(request)), SUBMIT)
         if was_cut_short(finished):

@@ -66,6 +66,7 @@ def pools(text: str) -> tuple[Pool, ...]:
                 platforms=tuple(sorted(_object(pool.get("platforms") or {}))),
                 default_platform=_text(pool.get("default_platform")) or None,
                 description=_text(pool.get("description")),
+                gpus=_gpus(pool.get("resource_usage")),
             )
     return tuple(found.values())
 
@@ -168,6 +169,13 @@ def unix_time(value: object) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _gpus(usage: object) -> int | None:
+    """Return what a pool has, or what its quota allows; the figures come as texts, -1 for no limit."""
+    given = usage if isinstance(usage, dict) else {}
+    texts = [_text(given.get(name)) for name in ("total_capacity", "quota_limit")]
+    return min((int(text) for text in texts if text.isdecimal() and int(text)), default=None)
 
 
 def _tasks(group: dict[str, object]) -> Iterable[TaskState]:

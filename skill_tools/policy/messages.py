@@ -36,7 +36,7 @@ _APPROVAL_UNASKED = re.compile(
     re.IGNORECASE,
 )
 _FORBIDDEN_TOPIC = re.compile(
-    r"\b(?:cook-?books?|scene presets?|external|end-?points?|nims?|caches?|cach(?:e|ing) strateg\w+|"
+    r"\b(?:cook-?books?|scene presets?|external|end-?points?|nims?|cache[sd]?|cach(?:e|ing) strateg\w+|"
     r"scal(?:e|ed|ing)|shut(?:ting)? (?:it |them )?down|tear(?:ing)? (?:it |them )?down|model servers?|"
     r"which flow|what flow)\b",
     re.IGNORECASE,

@@ -37,7 +37,13 @@ def facts(
     """Return the facts of a call; `after` is an aftermath in short, `seen` are further facts."""
     given = {"run_id": run.run_id, **arguments} if run else arguments
     return Facts(
-        tool, given, Path("/work"), run, passed or {}, after=aftermath(**after) if after else None, **seen or {}
+        tool,
+        given,
+        Path("/work"),
+        run,
+        passed or {},
+        after=aftermath(**after) if after else None,
+        **seen or {},
     )
 
 
@@ -54,7 +60,10 @@ def aftermath(  # noqa: PLR0913 - each is a part of what a call brings about
     """Return what came of a call: messages by their text, next calls by their tools, a problem by its code."""
     return Aftermath(
         data or {},
-        tuple(Message(kind="media" if text.startswith("MEDIA:") else "text", body=text) for text in messages or ()),
+        tuple(
+            Message(kind="media" if text.startswith("MEDIA:") else "text", body=text)
+            for text in messages or ()
+        ),
         tuple(NextStep(tool=tool) for tool in next or ()),
         Problem(code=problem, message=said or problem) if problem else None,
         running=running,

@@ -35,7 +35,12 @@ def decided(rule: str, after: dict[str, Any], **more: Any) -> list[str]:
 def test_healthy_endpoints_are_reused_and_the_result_says_so() -> None:
     """One that serves is named; one that doesn't, one of the user's, and one just deployed are not."""
     assert decided("NIM-REUSE", seen(endpoint(), endpoint(healthy=None, role="llm"))) == ["fix"]
-    for after in (seen(endpoint(healthy=None)), seen(endpoint(THEIRS)), seen(endpoint(), deployed=True), seen()):
+    for after in (
+        seen(endpoint(healthy=None)),
+        seen(endpoint(THEIRS)),
+        seen(endpoint(), deployed=True),
+        seen(),
+    ):
         assert decided("NIM-REUSE", after) == []
 
 

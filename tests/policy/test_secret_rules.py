@@ -80,8 +80,12 @@ def test_a_preflight_that_judges_a_key_by_its_looks_is_refused(detail: str) -> N
 @pytest.mark.keeps("SECRET-PREFIX")
 def test_what_a_registry_answered_is_no_judgement_by_looks() -> None:
     """401 of a registry, and a warning in any words, stand."""
-    assert decided("SECRET-PREFIX", check("image: nvcr.io/x:1", "registry access failure: 401", "failed")) == []
-    assert decided("SECRET-PREFIX", check("note", "keys often have the prefix nvapi-, not required", "ok")) == []
+    assert (
+        decided("SECRET-PREFIX", check("image: nvcr.io/x:1", "registry access failure: 401", "failed")) == []
+    )
+    assert (
+        decided("SECRET-PREFIX", check("note", "keys often have the prefix nvapi-, not required", "ok")) == []
+    )
 
 
 @pytest.mark.breaks("SECRET-EVIDENCE")
@@ -89,7 +93,9 @@ def test_what_a_registry_answered_is_no_judgement_by_looks() -> None:
 def test_a_refused_image_is_told_by_its_ref() -> None:
     """401 and 403 become a note with the refs that were probed; a missing tag is another matter."""
     denied = check("image: nvcr.io/nvidia/x:1", "registry access failure on this image: 403", "failed")
-    given = facts("preflight", run=OSMO_RUN, after={"data": {"checks": [denied]}, "problem": "engine.preflight"})
+    given = facts(
+        "preflight", run=OSMO_RUN, after={"data": {"checks": [denied]}, "problem": "engine.preflight"}
+    )
     (decision,) = outcomes("SECRET-EVIDENCE", given).decisions
     assert (decision.outcome, decision.facts) == ("note", {"refs": ["nvcr.io/nvidia/x:1"]})
     assert decided("SECRET-EVIDENCE", check("image: x:1", "there is no such tag: 404", "failed")) == []

@@ -64,7 +64,9 @@ def test_the_right_shape_goes_through_the_guarded_tool(guarded: Guarded) -> None
 
 
 @pytest.mark.breaks("SUBMIT-EXPLICIT-CACHE")
-@pytest.mark.parametrize("lacking", [["cosmos_model_cache_url"], ["cosmos_model_cache_url", "auto_labeling_model_cache_url"]])
+@pytest.mark.parametrize(
+    "lacking", [["cosmos_model_cache_url"], ["cosmos_model_cache_url", "auto_labeling_model_cache_url"]]
+)
 def test_cache_urls_that_were_left_out_are_put_in(guarded: Guarded, lacking: list[str]) -> None:
     """The guarded URLs are passed explicitly, and the result says so."""
     values = guarded.with_values(**dict.fromkeys(lacking))
@@ -125,7 +127,9 @@ def test_a_storage_that_was_not_derived_is_asked_about() -> None:
 def test_a_derived_storage_needs_no_question() -> None:
     """Once it was derived, and where no value names one, nothing is asked."""
     passed = {"derive_storage_url": {"storage_url": "s3://lab"}}
-    assert not outcomes("STORAGE-DERIVE", facts("submit", passed=passed, values={"storage_url": "s3://lab"})).decisions
+    assert not outcomes(
+        "STORAGE-DERIVE", facts("submit", passed=passed, values={"storage_url": "s3://lab"})
+    ).decisions
     assert not outcomes("STORAGE-DERIVE", facts("submit")).decisions
     assert not outcomes("STORAGE-DERIVE", facts("derive_storage_url", after={"data": {}})).decisions
 

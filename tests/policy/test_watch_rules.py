@@ -36,7 +36,9 @@ def test_a_wait_within_the_heartbeat_is_left_alone(given: dict[str, float]) -> N
 def test_a_green_result_without_a_next_call_is_refused(state: str, *, running: bool) -> None:
     """A heartbeat or an end that names no next call would leave an agent to ask."""
     after = polled(state, state, ended=not running, running=running)
-    assert [one.outcome for one in outcomes("POLL-CONTINUE", facts("poll", after=after)).decisions] == ["deny"]
+    assert [one.outcome for one in outcomes("POLL-CONTINUE", facts("poll", after=after)).decisions] == [
+        "deny"
+    ]
 
 
 @pytest.mark.keeps("POLL-CONTINUE")
@@ -101,8 +103,14 @@ def test_an_empty_cache_is_filled_without_a_question() -> None:
 @pytest.mark.keeps("CACHE-AUTO")
 def test_full_caches_need_nothing() -> None:
     """Neither the guard nor the submit says a word about caches that are full, nor does a red guard."""
-    assert not outcomes("CACHE-AUTO", facts("check_submission", after={"data": {"cache_full": True}})).decisions
-    assert not outcomes("CACHE-AUTO", facts("check_submission", after={"data": {"cache_full": None}})).decisions
+    assert not outcomes(
+        "CACHE-AUTO", facts("check_submission", after={"data": {"cache_full": True}})
+    ).decisions
+    assert not outcomes(
+        "CACHE-AUTO", facts("check_submission", after={"data": {"cache_full": None}})
+    ).decisions
     red = {"data": {"cache_full": False}, "problem": "input.guard"}
     assert not outcomes("CACHE-AUTO", facts("check_submission", after=red)).decisions
-    assert not outcomes("CACHE-AUTO", facts("submit", passed={"check_submission": {"cache_full": True}})).decisions
+    assert not outcomes(
+        "CACHE-AUTO", facts("submit", passed={"check_submission": {"cache_full": True}})
+    ).decisions

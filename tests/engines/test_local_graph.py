@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from skill_tools.engines.local import graph, lock
+from skill_tools.engines.local.run_folder import RunFolder, RunRequest
+from skill_tools.engines.local.supervisor import Supervisor
+from skill_tools.flows.render import load_workflow
 from tests.engines.local_bench import Bench, group, shell, wait_for
 
 
@@ -126,6 +132,27 @@ def test_siblings_may_finish_after_their_lead(bench: Bench) -> None:
         ]
     )
     assert [task.status for task in done.tasks] == ["COMPLETED"] * 3
+
+
+def test_siblings_are_stopped_when_they_go_on_for_long_after_their_lead(bench: Bench) -> None:
+    """A group whose lead has ended well doesn't wait for ever; its end is the lead's."""
+    request = bench.request([group("g", shell("lead", "true"), shell("sibling", "sleep 600"))])
+    spec = load_workflow(request.workflow_file, {})
+    folder = RunFolder(bench.folder / "demo-1")
+    folder.path.mkdir()
+    as_submitted = RunRequest(
+        workflow_file=request.workflow_file, values={}, pool="local", skill_dir=bench.folder
+    )
+    folder.write(as_submitted, spec, graph.new_state("demo-1", spec, 0.0))
+    held = lock.take(folder.tasks_lock, patience_s=0)
+    assert held is not None
+    Supervisor(folder, tasks_lock=held, environ=os.environ, sibling_grace_s=0.0).run()
+    os.close(held)
+    done = folder.state()
+    assert done.status == "COMPLETED"
+    lead, sibling = done.tasks
+    assert (lead.status, lead.exit_code) == ("COMPLETED", 0)
+    assert (sibling.status, sibling.exit_code, sibling.failure) == ("FAILED", None, "Lead task finished")
 
 
 def test_the_output_of_a_failed_task_is_no_input_for_others(bench: Bench) -> None:

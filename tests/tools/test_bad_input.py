@@ -140,6 +140,14 @@ def test_an_unknown_choice_gets_the_nearest_valid_one(
     assert nearest in said(refused(workspace, **given))
 
 
+@pytest.mark.parametrize("name", ["\0", "car\0.mp4", "\ud800.mp4", "", "a" * 5_000], ids=repr)
+def test_a_path_that_no_system_can_have_stops_at_the_door(workspace: Workspace, name: str) -> None:
+    """NUL, half a character, nothing at all and no end are refused before any file is looked at."""
+    refused(workspace, clips=[name])
+    denied = workspace.call("stage_artifacts", run_id="run-00000000", run_local_dir=name)
+    assert (denied.ok, denied.exit_code) == (False, 2)
+
+
 def test_clips_and_a_data_set_at_once_are_refused(workspace: Workspace) -> None:
     """A run has one input: clips from here, or a data set that lies in a storage."""
     result = refused(workspace, clips=[workspace.clip()], dataset_url="s3://lab/datasets/cars")

@@ -13,6 +13,7 @@ VdaError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Retry = Literal["now", "after_fix", "never", "inspect"]
@@ -25,7 +26,8 @@ class VdaError(Exception):
     """What every tool raises when it can't do what it was asked.
 
     `code` is for programs, `<family>.<detail>`; `message`, `expected` and `remedy` are for people. The
-    family alone decides the exit code of a process.
+    family alone decides the exit code of a process. `first` is a call, tool and
+    arguments, that has to come before.
     """
 
     family: ClassVar[str] = "internal"
@@ -40,6 +42,7 @@ class VdaError(Exception):
         remedy: str = "",
         code: str | None = None,
         retry: Retry | None = None,
+        first: tuple[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -47,6 +50,7 @@ class VdaError(Exception):
         self.remedy = remedy
         self.code = code or self.default_code
         self.retry: Retry = retry or self.default_retry
+        self.first = first
 
     def __str__(self) -> str:
         """One line: what happened, what was expected, what to do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,5 +117,5 @@ def _outcome(call: Call) -> Mapping[str, Any]:
 
 
 def _words(decision: Decision) -> str:
-    corrected = decision.corrected.model_dump_json() if decision.corrected else ""
+    corrected = json.dumps(decision.corrected.model_dump(), sort_keys=True) if decision.corrected else ""
     return f"{decision.rule} {decision.outcome}: {decision.reason} {corrected}".strip()

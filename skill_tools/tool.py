@@ -189,13 +189,16 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             return self._refused(ruling.refusal, ruling.decisions, _run_id_in(arguments))
         try:
             outcome: Outcome[OutputT] | Problem = self.steps(ruling.input, road)
+            first: list[NextStep] = []
         except VdaError as error:
             outcome = _problem(error)
+            first = _first(error)
         found = road.after(self, ruling.input, outcome)
         seen |= found.seen
         if isinstance(outcome, Problem):
             failed = self._failed(outcome, getattr(ruling.input, "run_id", None))
-            return failed.model_copy(update={"decisions": [*ruling.decisions, *found.decisions]})
+            decisions = [*ruling.decisions, *found.decisions]
+            return failed.model_copy(update={"decisions": decisions, "next": first})
         decisions = [*ruling.decisions, *found.decisions]
         if found.refusal is not None:
             return self._refused(found.refusal, decisions, outcome.run_id)
@@ -270,3 +273,11 @@ def _problem(error: VdaError) -> Problem:
         remedy=error.remedy,
         retry=error.retry,
     )
+
+
+def _first(error: VdaError) -> list[NextStep]:
+    """Return the call that has to come before the one that failed."""
+    if error.first is None:
+        return []
+    tool, arguments = error.first
+    return [NextStep(tool=tool, arguments=dict(arguments), why="has to come first")]

@@ -164,7 +164,7 @@ def _claimed(sentence: str, facts: Facts) -> tuple[str, str] | None:
 
 
 def _engine_says_completed(facts: Facts) -> bool:
-    told = [facts.passed.get(tool, {}).get("state") for tool in ("poll", "cancel", "ensure_cache")]
+    told = [facts.passed.get(tool, {}).get("state") for tool in ("poll", "cancel")]
     return "COMPLETED" in told
 
 

@@ -75,6 +75,7 @@ class Context:
                 expected=f"a green {tool} before this call",
                 remedy=f'call {tool} with {{"run_id": "{run_id}"}}',
                 code="input.order",
+                first=(tool, {"run_id": run_id}),
             )
         return result.data
 

@@ -115,6 +115,7 @@ def submitted(run: RunRecord, context: Context) -> list[SubmissionRecord]:
             expected="a run that was submitted",
             remedy=f'call check_submission, then submit, with {{"run_id": "{run.run_id}"}}',
             code="input.order",
+            first=("submit", {"run_id": run.run_id}),
         )
     return records
 

@@ -57,7 +57,7 @@ def aftermath(  # noqa: PLR0913 - each is a part of what a call brings about
     running: bool = False,
     witness: Mapping[str, Any] | None = None,
 ) -> Aftermath:
-    """Return what came of a call: messages by their text, next calls by their tools, a problem by its code."""
+    """Return what came of a call: messages by their text, calls by their tools, a problem by its code."""
     return Aftermath(
         data or {},
         tuple(

@@ -156,7 +156,8 @@ def test_e2e_shows_the_labels_of_both_sides() -> None:
     """A run that labels originals too has to tell of them."""
     run = LOCAL_RUN.model_copy(update={"flow": "e2e"})
     labels = {"car_aug0": {"car": 2, "truck": 1}, "car": {"car": 2}}
-    told = "  car_aug0: weather: rain\n    labels of the original: 2 car\n    labels of the variant: 2 car, 1 truck"
+    counts = "    labels of the original: 2 car\n    labels of the variant: 2 car, 1 truck"
+    told = f"  car_aug0: weather: rain\n{counts}"
     assert not outcomes(
         "SUMMARY-TRUTH", facts("report", run=run, after=reported(told, labels=labels))
     ).decisions

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint lock pages bench clean
+.PHONY: help setup setup-dev demo test evals lint lock pages bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ demo: setup ## Make, label and show a variant of the sample clip with the embedd
 
 test: setup-dev ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+evals: setup-dev ## Hold the evals to the tools, without a model
+	@$(BIN)/python -m evals.check
 
 lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,0 +1,1 @@
+"""What an agent should do with this skill, prompt by prompt, and whether the tools agree."""

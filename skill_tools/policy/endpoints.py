@@ -59,8 +59,9 @@ def _external(url: str) -> bool:
 
 
 def _normal(url: str) -> str:
+    """Return a URL so that two ways of writing one endpoint are equal, with and without `/v1` too."""
     try:
-        return normalise_url(url) if url else ""
+        return normalise_url(url).removesuffix("/v1") if url else ""
     except (VdaError, ValueError):
         return url
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +51,7 @@ class OsmoWorkspace:
         return self.workspace.call("preflight", **arguments)
 
     def guarded(self, *clips: str, **wanted: Any) -> str:
-        """Bring a run with a token, full caches and its clips in `s3://lab` so far that it can be submitted."""
+        """Bring a run with a token, full caches and clips in `s3://lab` so far that it can be submitted."""
         self.more.setdefault("HF_TOKEN", TOKEN)
         self.fill_caches()
         run_id = self.begin(*clips, **{"storage_url": "s3://lab", **wanted})
@@ -109,6 +107,50 @@ def executable(path: Path, script: str) -> Path:
     return path
 
 
-def only_path(environ: Mapping[str, str], folder: Path) -> str:
-    """Return a PATH with a folder first."""
-    return f"{folder}{os.pathsep}{environ['PATH']}"
+KUBECTL = """
+echo "$*" >>"$HOME/kubectl.calls"
+case "$*" in *qwen3-vl*) name=qwen3-vl ;; *) name=qwen25-14b ;; esac
+if [ -e "$HOME/no_cluster" ]; then echo "Unable to connect to the server" >&2; exit 1; fi
+if [ ! -e "$HOME/$name.deployed" ]; then
+  echo "Error from server (NotFound): services \\"$name\\" not found" >&2; exit 1
+fi
+if [ ! -e "$HOME/$name.warm" ]; then
+  echo "Error from server (ServiceUnavailable): no endpoints available" >&2; exit 1
+fi
+echo "{\\"object\\": \\"list\\", \\"data\\": [{\\"id\\": \\"$name-model\\"}]}"
+"""
+INSTALLER = """
+env | grep -E '^(NIM|NGC|HF)' | sort >>"$HOME/installer.calls"
+for name in $NIM_SERVICES; do touch "$HOME/$name.deployed"; done
+"""
+
+
+@dataclass(frozen=True)
+class ModelServers:
+    """A cluster's model servers as `kubectl` and the owner's installer see them: files in a folder."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Write both programs."""
+        executable(self.folder / "kubectl", KUBECTL)
+        executable(self.folder / "install.sh", INSTALLER)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What leads to both."""
+        return {
+            "HOME": str(self.folder),
+            "VDA_KUBECTL": str(self.folder / "kubectl"),
+            "VDA_NIM_INSTALLER": str(self.folder / "install.sh"),
+        }
+
+    def set(self, state: str, *names: str) -> None:
+        """Have servers deployed or warm."""
+        for name in names or ("qwen3-vl", "qwen25-14b"):
+            (self.folder / f"{name}.{state}").touch()
+
+    def calls(self, program: str) -> list[str]:
+        """Return what a program was asked, or what it saw of its environment, line by line."""
+        file = self.folder / f"{program}.calls"
+        return file.read_text().splitlines() if file.exists() else []

@@ -108,10 +108,13 @@ VIEWS: Mapping[str, Callable[[AnyTool], Schema]] = MappingProxyType(
 def result_schema(tool: AnyTool) -> Schema:
     """Return the schema of a tool's whole result: what every result has, and this tool's own data.
 
-    Bounds and titles are left out: they bind the tool, and a reader of results only pays for them.
+    Bounds, titles and the inside of decisions are left out: they bind the tool, and a reader of results
+    only pays for them, once a tool.
     """
     shape, data = schema_of(ToolResult), schema_of(tool.output_model)
     definitions = {**shape.pop("$defs"), **data.pop("$defs", {}), tool.output_model.__name__: data}
+    definitions |= {"Decision": {"type": "object"}}
+    definitions.pop("JsonValue", None)
     own = {"$ref": f"#/$defs/{tool.output_model.__name__}"}
     properties = shape["properties"] | {"data": {"anyOf": [own, {"type": "object", "maxProperties": 0}]}}
     return _rewritten(shape | {"properties": properties, "$defs": definitions}, _bare)
@@ -175,8 +178,10 @@ def _nullable(node: Schema) -> Schema:
 
 def _bare(node: Schema) -> Schema:
     """Return what a reader of a result needs: names, types and values."""
-    lean = _without_noise(node)
+    lean = {} if node.get("$ref") == "#/$defs/JsonValue" else _without_noise(node)
     noise = REFUSED_BY_ANTHROPIC_STRICT - {"maxProperties"} | {"description", "default"}
+    if lean.get("additionalProperties") in ({}, False):
+        noise |= {"additionalProperties"}
     return {key: value for key, value in lean.items() if key not in noise}
 
 

@@ -198,3 +198,12 @@ def test_no_output_hides_a_part_of_the_result_itself() -> None:
         data = schema_of(tool.output_model)
         parts_of_data = {**data.get("$defs", {}), tool.output_model.__name__: data}
         assert all(part == own[name] for name, part in parts_of_data.items() if name in own)
+
+
+def test_every_reference_of_a_result_schema_leads_somewhere() -> None:
+    """Nothing that was left out of a result's schema is still pointed to."""
+    for tool in TOOLS.values():
+        schema = result_schema(tool)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        wanted = {part["$ref"].removeprefix("#/$defs/") for _, part in parts(schema) if "$ref" in part}
+        assert wanted <= set(schema["$defs"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from skill_tools.policy.rule import Facts, Finding, Rule
 from skill_tools.storage.url import is_stem
@@ -24,7 +23,7 @@ def _keep_clips(facts: Facts) -> Finding | None:
     given, run = facts.arguments.get("clips"), facts.run
     if not given or run is None or facts.tool == "select_flow" or run.demo:
         return None
-    if run.clips and set(map(_absolute, given)) == set(run.clips):
+    if run.clips and set(map(facts.place, given)) == set(run.clips):
         return None
     named: list[str | None] = list(run.clips) or [run.dataset_url]
     return Finding(
@@ -65,7 +64,7 @@ def _keep_staged_input(facts: Facts) -> Finding | None:
     given = facts.text("input_local_video")
     if not given or facts.run is None or not facts.run.clips:
         return None
-    if _absolute(given) in facts.run.clips:
+    if facts.place(given) in facts.run.clips:
         return None
     return Finding(
         "the input clip beside a variant is the one that the user named, no other",
@@ -77,10 +76,6 @@ def _keep_staged_input(facts: Facts) -> Finding | None:
 def _video_argument(facts: Facts) -> tuple[str, ...]:
     values = facts.arguments.get("values") or {}
     return videos_of(facts.text("video") or str(values.get("video", "")))
-
-
-def _absolute(clip: str) -> str:
-    return str(Path(clip).expanduser().resolve())
 
 
 def _stem(facts: Facts) -> Finding | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from skill_tools.access.secrets import mask
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
@@ -15,9 +14,7 @@ def _workspace(facts: Facts) -> Finding | None:
     given = facts.text("run_local_dir")
     if not given:
         return finding_of("STAGE-WORKSPACE", facts)
-    place = Path(given).expanduser()
-    place = (facts.workspace / place).resolve()
-    if place.is_relative_to(facts.workspace):
+    if facts.is_inside(facts.place(given)):
         return None
     return Finding(
         f"{given} lies outside the workspace {facts.workspace}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -44,7 +45,8 @@ class Facts:
     """All that a check may look at. Checks are pure: the same facts give the same finding.
 
     `passed` holds, by tool, the data of its newest green result in this run; `refusals` counts the submits
-    of this run that the engine refused; `asked` is the last question to a person that nobody answered yet.
+    of this run that the engine refused; `asked` is the last question to a person that nobody answered yet;
+    `places` holds where the paths among the arguments lead, links and `~` followed.
     """
 
     tool: str
@@ -57,6 +59,7 @@ class Facts:
     refusals: int = 0
     asked: str = ""
     files: Mapping[str, FileFact] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     after: Aftermath | None = None
 
     def text(self, name: str) -> str:
@@ -76,6 +79,10 @@ class Facts:
         if self.after is not None:
             return self.after.messages
         return tuple(Message.model_validate(one) for one in self.arguments.get("messages") or ())
+
+    def place(self, path: str) -> str:
+        """Return where a path leads: as it was looked up, else by its letters."""
+        return self.places.get(path) or os.path.normpath(self.workspace / path)
 
     def is_inside(self, path: str) -> bool:
         """Tell whether a path, taken by its letters, lies in the workspace."""

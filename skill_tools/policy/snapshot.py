@@ -37,6 +37,8 @@ def snapshot(facts: Facts, numbers: Mapping[str, int]) -> dict[str, JsonValue]:
         seen["asked"] = facts.asked
     if facts.files:
         seen["files"] = {path: asdict(file) for path, file in facts.files.items()}
+    if facts.places:
+        seen["places"] = dict(facts.places)
     if facts.after is not None:
         seen["witness"] = facts.after.witness
     return _JSON.validate_python(seen)
@@ -80,6 +82,7 @@ def restored(
         refusals=seen.get("refusals", 0),
         asked=seen.get("asked", ""),
         files={path: FileFact(**file) for path, file in seen.get("files", {}).items()},
+        places=seen.get("places", {}),
         after=_aftermath(outcome, seen.get("witness", {})) if outcome is not None else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,6 +154,7 @@ class Context:
             refusals=self.journal.refusals(run.run_id) if run and tool.name == "submit" else 0,
             asked=self.journal.last_question(run.run_id if run else None),
             files=_file_facts(bubbles),
+            places=_places(given, self.settings.workspace),
         )
         return facts, {name: number for name, (number, _) in green.items()}
 
@@ -163,6 +165,19 @@ class Context:
             return self.journal.find(run_id)
         newest = self.journal.runs(limit=1) if hasattr(arguments, "messages") else []
         return newest[0] if newest else None
+
+
+def _places(given: Mapping[str, Any], workspace: Path) -> dict[str, str]:
+    """Look up where the paths among the arguments lead; clips may be named from the current folder."""
+    named = {path: Path() for path in (*(given.get("clips") or ()), given.get("input_local_video")) if path}
+    if given.get("run_local_dir"):
+        named[given["run_local_dir"]] = workspace
+    places = {}
+    for path, base in named.items():
+        # A path that can't be one leads nowhere: the rules then judge its letters.
+        with suppress(OSError, ValueError, RuntimeError):
+            places[path] = str((base / Path(path).expanduser()).resolve())
+    return places
 
 
 def _aftermath(tool: AnyTool, outcome: Outcome[Any] | Problem) -> Aftermath:

@@ -95,9 +95,14 @@ class Stage:
         return tuple(told)
 
     def withhold(self) -> None:
-        """Take the output of a task that has not ended well out of the reach of others."""
+        """Take the output of a task that has not ended well out of the reach of others.
+
+        What a killed command was still writing is nobody's to look at, and goes.
+        """
         with suppress(FileNotFoundError):
             self.folder.output.replace(self.folder.withheld)
+        for half in self.folder.withheld.rglob(".*.part"):
+            half.unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove what only the command needed; output and log stay."""

@@ -64,15 +64,15 @@ class Evaluator:
     @classmethod
     def _read(cls, name: str, body: Mapping[str, object]) -> Evaluator:
         passed, said = body.get("passed"), body.get("reason") or body.get("detail")
-        rest = {
-            k: v for k, v in body.items() if k not in {"passed", "score", "threshold", "reason", "detail"}
-        }
+        shown = {"passed", "score", "threshold", "reason", "detail", "values"}
+        rest = _in_words({k: v for k, v in body.items() if k not in shown})
+        judged = _judged_values(body.get("values"))
         return cls(
             name=name,
             passed=passed if isinstance(passed, bool) else None,
             score=_number(body.get("score")),
             threshold=_number(body.get("threshold")),
-            detail=str(said) if said else _in_words(rest),
+            detail=str(said) if said else " ".join(part for part in (judged, rest) if part),
         )
 
 
@@ -204,6 +204,22 @@ def spoken(name: str) -> str:
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _judged_values(values: object) -> str:
+    """Say of each value whether the clip shows it, and from which figures: a sentence a value."""
+    if not isinstance(values, Mapping):
+        return ""
+    sentences = []
+    for variable, body in values.items():
+        found = body if isinstance(body, Mapping) else {}
+        verdict = "shows" if found.get("passed") else "does not show"
+        if found.get("judged") is False:
+            verdict = "can't be judged"
+        figures = _in_words(found.get("measured") or {})
+        name = f"{spoken(str(variable))} {spoken(str(found.get('value', '')))}"
+        sentences.append(f"{name} {verdict}{f' ({figures})' if figures else ''}.")
+    return " ".join(sentences)
 
 
 def _in_words(value: object) -> str:

@@ -306,3 +306,21 @@ def test_stages_lie_end_to_end_unless_they_say_when_they_began() -> None:
     assert total_seconds(stages) == 10.0
     assert [(s.start_share, s.width_share) for s in timeline(stages)] == [(0.0, 0.2), (0.2, 0.8), (0.2, 0.6)]
     assert timeline(()) == ()
+
+
+def test_each_judged_value_is_said_in_a_sentence() -> None:
+    """A reader sees which sampled value the variant shows, and from which figures that was judged."""
+    values = {
+        "weather": {"value": "rain", "passed": True, "judged": True, "measured": {"grain_ratio": 1.25}},
+        "time_of_day": {"value": "evening", "passed": False, "judged": True, "measured": {}},
+        "surface": {"value": "dry", "passed": True, "judged": False},
+    }
+
+    (found,) = Evaluator.all_of(
+        {"evaluators": {"attribute_verification": {"passed": False, "values": values}}}
+    )
+
+    assert found.detail == (
+        "weather rain shows (grain ratio 1.25). time of day evening does not show. "
+        "surface dry can't be judged."
+    )

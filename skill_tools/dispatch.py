@@ -22,7 +22,7 @@ from skill_tools.journal import RunRecord
 from skill_tools.policy.engine import RUN_SCRIPT_GUARDS, judge
 from skill_tools.policy.media_line import MEDIA_PREFIX
 from skill_tools.policy.rule import Facts
-from skill_tools.registry import call, failed, opened
+from skill_tools.registry import TOOLS, failed, opened
 from skill_tools.settings import Settings
 from skill_tools.tool import Problem, ToolResult
 from skill_tools.tools.context import Context
@@ -70,10 +70,10 @@ def run_script(command: str | Sequence[str], *, settings: Settings | None = None
             if denied is not None:
                 return denied
             tool, arguments = _meaning(words, context)
+            return TOOLS[tool].call(arguments, context)
     except VdaError as error:
         refused = failed("run_script", error)
         return refused.model_copy(update={"status": "denied"}) if isinstance(error, PolicyDenied) else refused
-    return call(tool, arguments, settings=where)
 
 
 def _judged(words: Sequence[str], context: Context) -> ToolResult | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,9 +124,8 @@ class Context:
 
     def masked(self, result: ToolResult) -> ToolResult:
         """Replace every known secret in a result."""
-        secrets = known_secrets(self.settings.environ)
         text = result.model_dump_json()
-        clean = mask(text, secrets)
+        clean = mask(text, self._secrets)
         return result if clean == text else ToolResult.model_validate_json(clean)
 
     def record(
@@ -132,10 +133,19 @@ class Context:
     ) -> None:
         """Write a call that belongs to a run into the journal."""
         run_id = result.run_id if result.run_id and self.journal.find(result.run_id) else None
-        secrets = known_secrets(self.settings.environ)
-        clean = {name: _masked_value(value, secrets) for name, value in arguments.items()}
-        noted = {name: _masked_value(value, secrets) for name, value in seen.items()}
-        self.journal.record(run_id, clean, result, noted)
+        self.journal.record(run_id, self._clean(arguments), result, self._clean(seen))
+
+    def _clean(self, values: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        """Return values without any known secret; nearly always they hold none."""
+        text = json.dumps(values, default=str)
+        if mask(text, self._secrets) == text:
+            return values
+        return {name: _masked_value(value, self._secrets) for name, value in values.items()}
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        """The secrets that were known when this context was opened."""
+        return known_secrets(self.settings.environ)
 
     def _facts(self, tool: AnyTool, arguments: Closed) -> tuple[Facts, dict[str, int]]:
         """Return what the rules may look at, and the numbers of the calls that count as passed."""
@@ -150,7 +160,7 @@ class Context:
             run=run,
             passed={name: data for name, (_, data) in green.items()},
             submissions=tuple(self.journal.submissions(run.run_id)) if run else (),
-            secrets=frozenset(known_secrets(self.settings.environ)),
+            secrets=frozenset(self._secrets),
             refusals=self.journal.refusals(run.run_id) if run and tool.name == "submit" else 0,
             asked=self.journal.last_question(run.run_id if run else None),
             files=_file_facts(bubbles),

@@ -305,13 +305,13 @@ def _walked(given: argparse.Namespace, walk: Any) -> int:
         with ProgressLine(quiet=given.quiet) as progress:
             result = walk(settings=settings, on_result=on_result, on_note=progress)
     except KeyboardInterrupt:
-        return _cancelled(seen, settings)
+        return _cancelled(seen, settings, as_json=given.json)
     if result.ok and not given.json:
         _print_messages(result)
     return _finish(result, as_json=given.json)
 
 
-def _cancelled(seen: Sequence[ToolResult], settings: Settings) -> int:
+def _cancelled(seen: Sequence[ToolResult], settings: Settings, *, as_json: bool) -> int:
     from skill_tools.registry import call
 
     run_id = next((result.run_id for result in seen if result.run_id), None)
@@ -324,6 +324,8 @@ def _cancelled(seen: Sequence[ToolResult], settings: Settings) -> int:
     result = call("cancel", {"run_id": run_id}, settings=settings)
     for message in result.messages:
         print(message.body, file=sys.stderr)
+    if as_json:
+        print(result.model_dump_json(indent=2))
     return INTERRUPTED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from skill_tools.engines.base import has_ended
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
 from skill_tools.tools.context import Context
+from skill_tools.tools.ensure_cache import CACHE_BATCH
 from skill_tools.tools.fields import Name, RunId
 from skill_tools.tools.following import follow, overall
 
@@ -28,16 +29,17 @@ def cancel(given: CancelInput, context: Context) -> Outcome[CancelOutput]:
     """Ask the engine to end what has not ended, and wait a little for it to do so."""
     run = context.journal.run(given.run_id)
     engine = context.engine(run)
-    ids = [each.workflow_id for each in context.journal.submissions(run.run_id) if each.workflow_id]
-    if not ids:
-        data = CancelOutput(state="NOT_SUBMITTED", cancelled=[])
-        return Outcome(data, run.run_id, messages=[Message(body=f"{run.run_id} was not submitted.")])
-    active = [one for one in ids if not has_ended(engine.query(one).status)]
+    sent = [one for one in context.journal.submissions(run.run_id) if one.workflow_id]
+    batches = {str(one.workflow_id): one.batch for one in sent}
+    active = [one for one in batches if not has_ended(engine.query(one).status)]
     for workflow_id in active:
         engine.cancel(workflow_id)
-    state = overall(follow(engine, ids, context, wait_s=SETTLE_S if active else 0))
-    data = CancelOutput(state=state, cancelled=active)
-    return Outcome(data, run.run_id, messages=[Message(body=f"{run.run_id}: {state}.")])
+    states = follow(engine, list(batches), context, wait_s=SETTLE_S if active else 0) if sent else []
+    # A cache workflow that ended well says nothing of the run that it was for.
+    of_run = [state for state in states if batches[state.workflow_id] != CACHE_BATCH]
+    data = CancelOutput(state=overall(of_run) if of_run else "NOT_SUBMITTED", cancelled=active)
+    said = data.state if of_run else "was not submitted, so there is nothing to end"
+    return Outcome(data, run.run_id, messages=[Message(body=f"{run.run_id}: {said}.")])
 
 
 CANCEL = Tool(

@@ -154,7 +154,7 @@ class Runner:
         self._selector.register(output, selectors.EVENT_READ, lambda: self._take(output))
         if STOP in self._orders:
             self._stop()
-        while self._exit_code is None:
+        while not self._over():
             left = None if self._kill_at is None else max(self._kill_at - time.monotonic(), 0)
             for key, _ in self._selector.select(left):
                 key.data()
@@ -162,6 +162,13 @@ class Runner:
                 self._exit_code = UNKNOWN_EXIT
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._sweep()
+
+    def _over(self) -> bool:
+        """Tell whether the command has ended, and after a stop also what it had started.
+
+        A shell dies of the signal at once; the work that it waited for has the grace to tidy up.
+        """
+        return self._exit_code is not None and (self._kill_at is None or not self._reap())
 
     def _obey(self) -> None:
         order = os.read(0, CHUNK_BYTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from skill_tools.flows import intent
-from skill_tools.flows.catalog import ALIASES, DEFAULT_FLOW, canonical_name
+from skill_tools.flows.catalog import ALIASES, DEFAULT_FLOW, FLOWS, canonical_name
 from skill_tools.policy.rule import Facts, Finding, Rule
 
 
@@ -20,11 +20,18 @@ def _default(facts: Facts) -> Finding | None:
     )
 
 
+LABELS_OR_VARIANTS = (
+    "The words ask for labels only, and variants were asked for too: "
+    "shall variants be made, or only the source clips be labelled?"
+)
+
+
 def _intent(facts: Facts) -> Finding | None:
     choice = intent.choose(facts.text("request"))
-    if facts.text("flow") or not choice.contradiction:
+    question = choice.question if choice.contradiction else _variants_unwanted(facts, choice)
+    if facts.text("flow") or not question:
         return None
-    if facts.asked == choice.question:
+    if facts.asked == question:
         return Finding(
             f"{choice.reason}, which was asked about once already, so it is {DEFAULT_FLOW}",
             {"matched": list(choice.matched), "flow": DEFAULT_FLOW},
@@ -32,10 +39,17 @@ def _intent(facts: Facts) -> Finding | None:
             outcome="fix",
         )
     return Finding(
-        choice.question,
+        question,
         {"matched": list(choice.matched)},
         facts.again("the variants are wanted", flow=DEFAULT_FLOW),
     )
+
+
+def _variants_unwanted(facts: Facts, choice: intent.Choice) -> str:
+    """Return the question where the words want labels alone and the call asks for variants."""
+    wanted = facts.arguments.get("variants") or facts.arguments.get("variables")
+    labels_only = choice.flow is not None and not FLOWS[choice.flow].has_augmentation
+    return LABELS_OR_VARIANTS if wanted and labels_only else ""
 
 
 def _alias(facts: Facts) -> Finding | None:

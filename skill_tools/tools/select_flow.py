@@ -11,7 +11,7 @@ from pydantic import Field
 
 from skill_tools.errors import InputError
 from skill_tools.flows import intent
-from skill_tools.flows.catalog import DEFAULT_FLOW, FLOWS, flow_named
+from skill_tools.flows.catalog import DEFAULT_FLOW, FLOWS, Flow, flow_named
 from skill_tools.flows.configs import Cookbook, cookbook_named
 from skill_tools.journal import RunRecord
 from skill_tools.media.clips import find_clips
@@ -91,7 +91,7 @@ def select_flow(given: SelectFlowInput, context: Context) -> Outcome[SelectFlowO
         storage_url=storage_url,
         clips=clips,
         demo=not clips and not given.dataset_url,
-        n_augmentations=_variants(given, cookbook, has_augmentation=flow.has_augmentation),
+        n_augmentations=_variants(given, cookbook, flow),
         variables=given.variables,
         vlm_url=given.vlm_url or "",
         llm_url=given.llm_url or "",
@@ -151,10 +151,19 @@ def _checked_storage(given: SelectFlowInput, engine: str) -> str | None:
     return str(storage)
 
 
-def _variants(given: SelectFlowInput, cookbook: Cookbook, *, has_augmentation: bool) -> int:
-    if not has_augmentation:
-        return 1
-    return given.variants or cookbook.n_augmentations
+def _variants(given: SelectFlowInput, cookbook: Cookbook, flow: Flow) -> int:
+    """Return how many variants of each clip are made; 1 stands for none where the flow makes none."""
+    if flow.has_augmentation:
+        return given.variants or cookbook.n_augmentations
+    if given.variants or given.variables:
+        makers = [name for name, known in FLOWS.items() if known.has_augmentation]
+        raise InputError(
+            f"{flow.name} makes no variants, and {'variants' if given.variants else 'variables'} were given",
+            expected=f"a flow that makes variants: {', '.join(makers)}",
+            remedy="choose such a flow, or leave variants and variables out",
+            code="input.no_variants",
+        )
+    return 1
 
 
 def _outcome(record: RunRecord) -> Outcome[SelectFlowOutput]:

@@ -54,6 +54,31 @@ def test_words_that_contradict_each_other_are_asked_about_once(workspace: Worksp
     assert answered.data["clips"] == [clip]
 
 
+@pytest.mark.breaks("FLOW-INTENT")
+@pytest.mark.parametrize("wanted", [{"variants": 3}, {"variables": {"weather": "rain"}}])
+def test_words_for_labels_alone_beside_wanted_variants_are_asked_about(
+    workspace: Workspace, wanted: dict[str, object]
+) -> None:
+    """Variants that a call asks for are never dropped in silence because of the words beside them."""
+    clip = workspace.clip()
+    result = workspace.call(
+        "select_flow", clips=[clip], request="only label my clips", engine="local", **wanted
+    )
+    assert (result.status, rules_in(result)) == ("needs_input", ["FLOW-INTENT"])
+    answered = workspace.follow(result.next[0])
+    assert (answered.ok, answered.data["flow"]) == (True, "augmentation_and_al")
+
+
+def test_a_named_flow_without_variants_refuses_them(workspace: Workspace) -> None:
+    """`auto_labeling` with three variants is bad input that names the flows which make some."""
+    result = workspace.call(
+        "select_flow", clips=[workspace.clip()], flow="auto_labeling", variants=3, engine="local"
+    )
+    assert result.problem
+    assert (result.exit_code, result.problem.code) == (2, "input.no_variants")
+    assert "e2e" in result.problem.expected
+
+
 @pytest.mark.breaks("FLOW-ALIAS")
 def test_the_old_name_is_still_accepted(workspace: Workspace) -> None:
     """`augmentation_and_pl` begins a run of `augmentation_and_al`, and says so."""

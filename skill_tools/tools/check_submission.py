@@ -9,18 +9,19 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from skill_tools.engines.base import Engine, SubmitRequest
-from skill_tools.errors import InputError
+from skill_tools.errors import InputError, VdaError
 from skill_tools.flows import render
-from skill_tools.flows.catalog import FLOWS, Flow, flow_named
+from skill_tools.flows.catalog import CACHE_WORKFLOW, FLOWS, canonical_name
 from skill_tools.flows.configs import plan_batches
 from skill_tools.flows.spec import WorkflowSpec
 from skill_tools.flows.values import OPTIONAL_VALUES, REQUIRED_VALUES, ValuesOf, stand_in_values
 from skill_tools.journal import RunRecord
-from skill_tools.policy.submission import PLATFORM_CHECK
+from skill_tools.policy.submission import CACHE_URLS, PLATFORM_CHECK
 from skill_tools.storage.url import Layout, is_stem
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Problem, Tool
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Values
+from skill_tools.tools.workflow_files import workflow_file
 
 LABELING_FILES = ("auto_labeling_config.yaml", "event_analysis.md", "question_bank.json")
 AUGMENTATION_FILES = (
@@ -34,7 +35,7 @@ class CheckSubmissionInput(Closed):
     """A run, or a workflow file with the values that would be submitted with it."""
 
     run_id: RunId | None = None
-    workflow: PathText | None = Field(None, description="A workflow file of the skill.")
+    workflow: PathText | None = Field(None, description="A workflow file, one of the skill's or another.")
     values: Values = Field(default_factory=dict)
 
 
@@ -68,35 +69,36 @@ class CheckSubmissionOutput(Closed):
 
 def check_submission(given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
     """Check a run's values, given values, or the bare file, whichever there is."""
-    flow = _flow(given.workflow)
-    run = (
-        None
-        if given.values and not given.run_id
-        else context.open_run(given.run_id, flow.name if flow else None)
-    )
+    file = workflow_file(given.workflow, context.settings) if given.workflow else None
+    run = _run_meant(given, file, context)
     if run is not None:
-        return _guard_run(run, given, context)
-    if flow is None:
+        return _guard_run(run, file, context)
+    if file is None:
         raise InputError(
             "There is no run and no workflow to check",
             expected="run_id, or workflow with or without values",
             remedy="begin a run with select_flow, or name a workflow file",
             code="input.nothing_to_check",
         )
-    return _guard_file(flow, given, context)
+    return _guard_file(file, given, context)
 
 
-def _flow(workflow: str | None) -> Flow | None:
-    return flow_named(Path(workflow).name.removesuffix(".yaml")) if workflow else None
+def _run_meant(given: CheckSubmissionInput, file: Path | None, context: Context) -> RunRecord | None:
+    """Return the run that is named, or the open one of a flow's own file; values stand for themselves."""
+    if given.run_id:
+        return context.journal.run(given.run_id)
+    own = file is None or file.parent == context.settings.workflows_dir.resolve()
+    if given.values or not own:
+        return None
+    return context.open_run(None, canonical_name(file.stem) if file else None)
 
 
-def _guard_run(
-    run: RunRecord, given: CheckSubmissionInput, context: Context
-) -> Outcome[CheckSubmissionOutput]:
+def _guard_run(run: RunRecord, named: Path | None, context: Context) -> Outcome[CheckSubmissionOutput]:
     engine, flow = context.engine(run), FLOWS[run.flow]
-    if given.workflow and _flow(given.workflow) != flow:
+    folder = context.settings.workflows_dir
+    if named and (canonical_name(named.stem) != flow.name or named.parent != folder.resolve()):
         raise InputError(
-            f"{run.run_id} is a run of {flow.name}, not of {Path(given.workflow).stem}",
+            f"{run.run_id} is a run of {flow.name} as it was delivered, not of {named}",
             expected=run.workflow_file,
             remedy="begin another run with select_flow",
             code="input.other_flow",
@@ -116,14 +118,14 @@ def _guard_run(
         credentials=frozenset(preflight["credentials"]),
     )
     videos = [clip["video"] for clip in dataset["clips"]]
-    file = context.settings.workflows_dir / flow.file
+    file = folder / flow.file
     planned: list[PlannedBatch] = []
     checks: list[GuardCheck] = []
     sizes_asked: set[int] = set()
     workers = _workers(run, len(videos), preflight)
     for batch in plan_batches(videos, run.n_augmentations, flow, workers=workers):
         batch_values = replace(values, workers=batch.workers).for_batch(batch.index, batch.videos)
-        tasks, found = _checked_workflow(file, batch_values, flow)
+        tasks, found = _checked_workflow(file, batch_values)
         if found[0].ok and len(tasks) not in sizes_asked:
             # Workflows of one size differ in their clips' names alone, which the engine doesn't look at.
             sizes_asked.add(len(tasks))
@@ -150,7 +152,7 @@ def _workers(run: RunRecord, clips: int, preflight: dict[str, Any]) -> int | Non
     return gpus if gpus is not None and gpus < wanted else None
 
 
-def _checked_workflow(file: Path, values: dict[str, str], flow: Flow) -> tuple[list[str], list[GuardCheck]]:
+def _checked_workflow(file: Path, values: dict[str, str]) -> tuple[list[str], list[GuardCheck]]:
     """Render a workflow with its values; return its tasks and what was looked at in it."""
     try:
         spec = render.load_workflow(file, values)
@@ -167,19 +169,23 @@ def _checked_workflow(file: Path, values: dict[str, str], flow: Flow) -> tuple[l
     return names, [
         GuardCheck(name="workflow", ok=True, detail=f"{file.name}: {len(names)} tasks"),
         GuardCheck(name="setup task", ok="setup" in names),
-        _files_check(spec, flow),
+        _files_check(spec, names),
         GuardCheck(name="VIDEO_NAME", ok=not bad_stems, detail=", ".join(bad_stems)),
         GuardCheck(name=PLATFORM_CHECK, ok=not off_platform, detail=", ".join(off_platform)),
         GuardCheck(
             name="cache URLs",
-            ok=all(values.get(key) for key in ("cosmos_model_cache_url", "auto_labeling_model_cache_url")),
+            ok=all(values.get(key) for key in CACHE_URLS),
         ),
     ]
 
 
-def _files_check(spec: WorkflowSpec, flow: Flow) -> GuardCheck:
-    """Look whether setup brings the cookbook's files that the flow's tasks read."""
-    wanted = LABELING_FILES + (AUGMENTATION_FILES if flow.has_augmentation else ())
+def _files_check(spec: WorkflowSpec, tasks: list[str]) -> GuardCheck:
+    """Look whether setup brings the cookbook's files that the workflow's tasks read."""
+    wanted: tuple[str, ...] = ()
+    if any(name.startswith("pl_") for name in tasks):
+        wanted += LABELING_FILES
+    if any(name.startswith("cosmos_") for name in tasks):
+        wanted += AUGMENTATION_FILES
     setup = [task for group in spec.groups for task in group.tasks if task.name == "setup"]
     brought = {Path(file.path).name for task in setup for file in task.files}
     missing = [name for name in wanted if name not in brought]
@@ -243,9 +249,8 @@ def _red(red: list[GuardCheck]) -> Problem:
     )
 
 
-def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
+def _guard_file(file: Path, given: CheckSubmissionInput, context: Context) -> Outcome[CheckSubmissionOutput]:
     """Check a workflow file with given values, or the raw template where values are missing."""
-    file = context.settings.workflows_dir / flow.file
     known = {*REQUIRED_VALUES, *OPTIONAL_VALUES}
     unknown = sorted(given.values.keys() - known)
     if unknown:
@@ -258,7 +263,9 @@ def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Ou
     missing = [key for key in REQUIRED_VALUES if not given.values.get(key)]
     known_values = {key: value for key, value in given.values.items() if value}
     values = stand_in_values(context.settings.skill_dir) | known_values
-    tasks, checks = _checked_workflow(file, values, flow)
+    tasks, checks = _checked_workflow(file, values)
+    if not missing:
+        checks += _storage_checks(values, context)
     data = CheckSubmissionOutput(
         complete=False,
         workflow=str(file),
@@ -268,10 +275,23 @@ def _guard_file(flow: Flow, given: CheckSubmissionInput, context: Context) -> Ou
         batches=[PlannedBatch(batch="0", videos=[], tasks=tasks, values=given.values)],
     )
     red = [check for check in checks if not check.ok]
-    text = f"{flow.file}: {len(tasks)} tasks, structure {'green' if not red else 'red'}."
+    text = f"{file.name}: {len(tasks)} tasks, structure {'green' if not red else 'red'}."
     if missing:
         text += f" Not given, so not checked: {', '.join(missing)}."
     return Outcome(data, None, messages=[Message(body=text)], problem=_red(red) if red else None)
+
+
+def _storage_checks(values: dict[str, str], context: Context) -> list[GuardCheck]:
+    """Look at the data set and the caches of values that no run stands behind."""
+    engine = context.engines.named("local" if values["storage_url"].startswith("file://") else "osmo")
+    layout = Layout(values["storage_url"], values["dataset"], values["run_id"])
+    try:
+        empty = [values[key] for key in CACHE_URLS if not engine.list(values[key])]
+        found = _dataset_check(engine, layout, values["video"].split(","))
+    except VdaError as error:
+        return [GuardCheck(name="data set", ok=False, detail=error.message[:2_000])]
+    told = f"{', '.join(empty)} holds nothing; a run's ensure_cache fills it with {CACHE_WORKFLOW}"
+    return [found, GuardCheck(name="model caches", ok=not empty, detail=told if empty else "")]
 
 
 CHECK_SUBMISSION = Tool(

@@ -23,13 +23,13 @@ from skill_tools.access.secrets import (
 )
 from skill_tools.engines.base import Credential, Engine, EngineState
 from skill_tools.errors import EngineError, EngineUnavailable, NeedsInput, VdaError
-from skill_tools.flows.catalog import flow_named
 from skill_tools.flows.render import images_in
 from skill_tools.journal import RunRecord
 from skill_tools.media.atomic import whole_file
 from skill_tools.settings import Settings
 from skill_tools.storage.url import derive
 from skill_tools.tools.readiness import Check, Findings, ReadinessRequest
+from skill_tools.tools.workflow_files import workflow_file
 
 HF_CREDENTIAL, NGC_CREDENTIAL = "hf_token", "nvcr_io"
 NGC_REGISTRY, NGC_USER = "nvcr.io", "$oauthtoken"
@@ -285,16 +285,7 @@ def _storage_of(run: RunRecord | None) -> str | None:
 def _images_of(run: RunRecord | None, request: ReadinessRequest, settings: Settings) -> list[str]:
     """Return the images of the workflow that is asked about, or of the run's own."""
     named = request.workflow or (run.workflow_file if run else None)
-    return list(images_in(_workflow_file(named, settings), settings.skill_dir)) if named else []
-
-
-def _workflow_file(named: str, settings: Settings) -> Path:
-    """Return the file: as it is named from the workspace or the skill's folder, or one of the flows'."""
-    own = settings.workflows_dir / Path(named).name
-    for place in (settings.workspace / named, settings.skill_dir / named, own):
-        if place.is_file():
-            return place
-    return settings.workflows_dir / flow_named(own.name.removesuffix(".yaml")).file
+    return list(images_in(workflow_file(named, settings), settings.skill_dir)) if named else []
 
 
 def _images(images: Sequence[str], key: Secret | None) -> list[Check]:

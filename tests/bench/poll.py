@@ -1,6 +1,6 @@
 """How much longer `poll` takes than the bare `osmo workflow query` that it asks; measured in turn.
 
-The mock thinks for a second before it answers, which is about what the real client takes to start and to ask its service.
+The mock thinks for a second before it answers, about what the real client takes to start and to ask.
 A ratio of 1 would be the bare call; at most 1.1 is wanted.
 """
 

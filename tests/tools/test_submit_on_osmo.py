@@ -120,8 +120,9 @@ def test_more_variants_than_a_workflow_takes_are_shared_by_workers(cluster: Osmo
 
 
 def test_a_large_set_is_several_workflows_under_one_run(cluster: OsmoWorkspace) -> None:
-    """Twelve clips of e2e are submitted, polled and told together."""
-    run_id = cluster.guarded(*clips(cluster, MANY), flow="e2e")
+    """Twelve clips of e2e are submitted, polled, told and staged together."""
+    given = clips(cluster, MANY)
+    run_id = cluster.guarded(*given, flow="e2e")
     sent = cluster.workspace.call("submit", run_id=run_id)
     assert sent.status == "running", sent.problem
     commands = cluster.mock.asked("workflow", "submit")
@@ -136,7 +137,31 @@ def test_a_large_set_is_several_workflows_under_one_run(cluster: OsmoWorkspace) 
     workflows = done.data["workflows"]
     assert isinstance(workflows, list)
     assert [each["status"] for each in workflows if isinstance(each, dict)] == ["COMPLETED"] * 2
-    assert done.next[0].tool == "stage_artifacts"
+    for each in pairs:
+        put_outputs(cluster, each, Path(given[0]).read_bytes())
+    staged = cluster.workspace.follow(done.next[0])
+    assert staged.ok, staged.problem
+    stems = [Path(clip).stem for clip in given]
+    assert staged.data["variants"] == [f"{stem}_aug0" for stem in stems]
+    manifests = staged.data["manifests"]
+    assert isinstance(manifests, list)
+    assert [Path(str(path)).parts[-3] for path in manifests] == ["setup_b0", "setup_b1"]
+
+
+def put_outputs(cluster: OsmoWorkspace, values: dict[str, str], clip: bytes) -> None:
+    """Put into the storage what the tasks of a workflow would have left there."""
+    root = f"s3://lab/datasets/{values['dataset']}-outputs/{values['run_id']}"
+    stems = values["video"].split(",")
+    entry = {"aug_idx": 0, "sampled_vars": {"weather": "rain"}}
+    configs = [
+        entry | {"video": f"{stem}.mp4", "video_name": stem, "config": f"{stem}_aug0.yaml"} for stem in stems
+    ]
+    manifest = json.dumps({"configs": configs, "total": len(configs)}).encode()
+    cluster.mock.put(f"{root}/setup_b{values['batch']}/configs/manifest.yaml", manifest)
+    for stem in stems:
+        cluster.mock.put(f"{root}/outputs/augmented/{stem}_aug0/augmented_video.mp4", clip)
+        for place in (f"pseudo_labeled/{stem}", f"pseudo_labeled_augmented/{stem}_aug0"):
+            cluster.mock.put(f"{root}/outputs/{place}/summary.json", b"{}")
 
 
 def test_a_half_sent_set_is_sent_to_its_end(cluster: OsmoWorkspace) -> None:
@@ -194,3 +219,40 @@ def test_a_cancelled_run_is_told_as_cancelled(cluster: OsmoWorkspace) -> None:
     assert told.data["state"] == "FAILED_CANCELED"
     assert told.problem
     assert "canceled by user: testuser" in told.problem.message
+
+
+def test_values_without_a_run_are_checked_down_to_the_storage(cluster: OsmoWorkspace) -> None:
+    """The guard lists data set and caches for full values; what is missing there is named."""
+    run_id = cluster.guarded(cluster.workspace.clip(), flow="e2e")
+    with cluster.workspace.journal() as journal:
+        guard = journal.passed_by_tool(run_id)["check_submission"]
+    batches = guard["batches"]
+    assert isinstance(batches, list)
+    (batch,) = batches
+    assert isinstance(batch, dict)
+    values = batch["values"]
+    assert isinstance(values, dict)
+    named = {"workflow": "assets/configs/osmo/e2e.yaml"}
+    good = cluster.workspace.call("check_submission", **named, values=values)
+    assert good.ok, good.problem
+    emptied = values | {"cosmos_model_cache_url": "s3://lab/nothing"}
+    no_cache = cluster.workspace.call("check_submission", **named, values=emptied)
+    assert no_cache.problem
+    assert "s3://lab/nothing holds nothing" in no_cache.problem.message
+    other = cluster.workspace.call("check_submission", **named, values=values | {"video": "truck"})
+    assert other.problem
+    assert "missing: ['truck']" in other.problem.message
+
+
+def test_a_workflow_file_of_ones_own_is_looked_at_itself(cluster: OsmoWorkspace) -> None:
+    """A copy in which setup lost a file that tasks need is red, though the skill's own file is whole."""
+    own = cluster.workspace.settings.workflows_dir / "e2e.yaml"
+    copy = cluster.folder / "e2e.yaml"
+    copy.write_text(
+        own.read_text().replace("auto_labeling/question_bank.json\n", "auto_labeling/bank.json\n", 1)
+    )
+    whole = cluster.workspace.call("check_submission", workflow="e2e.yaml")
+    assert whole.ok, whole.problem
+    broken = cluster.workspace.call("check_submission", workflow=str(copy))
+    assert broken.problem
+    assert "cookbook files in setup: question_bank.json" in broken.problem.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Literal
 
 from pydantic import Field
@@ -115,8 +116,13 @@ def _refuse_dead_externals(found: list[Endpoint]) -> None:
 def _deploy_once(run: RunRecord, nims: Nims, context: Context) -> None:
     """Deploy, unless an earlier call of this run did: a deployment that warms up is waited for."""
     earlier = context.journal.passed(run.run_id, "ensure_endpoints")
-    if earlier is None or not earlier.data.get("deployed"):
-        nims.deploy()
+    if earlier is not None and earlier.data.get("deployed"):
+        return
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        deployment = thread.submit(nims.deploy)
+        while wait([deployment], timeout=LOOK_EVERY_S).not_done:
+            context.on_note(Note("model servers", text="the installer is at work"))
+        deployment.result()
 
 
 def _settled(run: RunRecord, data: EnsureEndpointsOutput) -> Outcome[EnsureEndpointsOutput]:

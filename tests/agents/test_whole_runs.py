@@ -146,3 +146,14 @@ def test_every_tool_that_a_result_names_exists(finished: Finished) -> None:
     """No `next` leads nowhere."""
     named = {step.tool for result in finished.results for step in result.next}
     assert named <= set(TOOLS)
+
+
+def test_the_command_line_audits_and_replays(begun: Stage) -> None:
+    """`vda audit` shows decisions with the right calls, `vda replay` that they come out the same."""
+    begun.call("submit")
+    audit = begun.workspace.vda("audit", begun.run_id)
+    assert audit.returncode == 0
+    assert "ETA-FIRST" in audit.stdout
+    assert "vda call estimate_time" in audit.stdout
+    replayed = begun.workspace.vda("replay", begun.run_id, "--json")
+    assert (replayed.returncode, json.loads(replayed.stdout)["same"]) == (0, True)

@@ -34,6 +34,8 @@ evals: setup-dev ## Hold the evals to the tools, without a model
 
 lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
 pages: setup-dev ## Write the generated schemas and pages anew
 	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools

@@ -2,7 +2,7 @@
 """Check the bubbles that a chat assistant is about to send, one argument each.
 
 usage: python3 scripts/check_message.py [--run-id R] BUBBLE…
-example: python3 scripts/check_message.py "Two variants were made." "MEDIA:/work/compare.mp4"
+example: python3 scripts/check_message.py "Two variants were made." "MEDIA:/clips/compare.mp4"
 """
 
 import os

@@ -106,7 +106,7 @@ EAGER = [
     ("says COMPLETED for the engine", "guarded", saying("run: COMPLETED after 3 s"), "POLL-TRUTH"),
     ("guesses from time", "guarded", saying("It should be done by now."), "POLL-TRUTH"),
     ("guesses from logs", "guarded", saying("The workflow probably failed."), "POLL-TRUTH"),
-    ("shows a video that isn't there", "guarded", saying("MEDIA:/work/compare.mp4"), "STAGE-WORKSPACE"),
+    ("shows a video that isn't there", "guarded", saying("MEDIA:/clips/compare.mp4"), "STAGE-WORKSPACE"),
     (
         "submits by a line before the overview",
         "begun",

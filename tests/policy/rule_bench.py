@@ -39,7 +39,7 @@ def facts(
     return Facts(
         tool,
         given,
-        Path("/work"),
+        Path("/clips"),
         run,
         passed or {},
         after=aftermath(**after) if after else None,

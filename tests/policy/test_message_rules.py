@@ -15,7 +15,7 @@ from skill_tools.tools.check_message import CHECK_MESSAGE
 from tests.policy.rule_bench import LOCAL_RUN, aftermath, facts, outcomes
 from tests.tools.workspace_bench import Workspace, rules_in
 
-PLAYS = {"/work/a.mp4": FileFact(exists=True, plays=True), "/work/b.txt": FileFact(exists=True, plays=False)}
+PLAYS = {"/clips/a.mp4": FileFact(exists=True, plays=True), "/clips/b.txt": FileFact(exists=True, plays=False)}
 NOT_A_WORD_WRONG = [
     "Time overview\n- Cold start: nothing is cached yet.\n- In all 20–40 s for e2e.",
     "Preflight on local: 5 of 5 checks are green; pool local, platform embedded.",
@@ -26,8 +26,8 @@ NOT_A_WORD_WRONG = [
     "Once the run is complete, the report follows.",
     "USER_INPUT_REQUIRED: A Hugging Face token is missing: set HF_TOKEN",
     "> is this a question?\n> MEDIA:/etc/passwd",
-    "Storage: file:///work/what?/.vda/storage",
-    "COMPARE_VIDEO=/work/really?/a.mp4",
+    "Storage: file:///clips/what?/.vda/storage",
+    "COMPARE_VIDEO=/clips/really?/a.mp4",
 ]
 APPROVALS = [
     "Ready?",
@@ -154,17 +154,17 @@ def test_the_engines_own_word_is_told() -> None:
 @pytest.mark.parametrize(
     ("bubble", "rule"),
     [
-        ("Look:\nMEDIA:/work/a.mp4", "MEDIA-FORM"),
-        ("Look: MEDIA:/work/a.mp4 nice", "MEDIA-FORM"),
-        ("  MEDIA:/work/a.mp4", "MEDIA-FORM"),
-        ("MEDIA: /work/a.mp4", "MEDIA-FORM"),
+        ("Look:\nMEDIA:/clips/a.mp4", "MEDIA-FORM"),
+        ("Look: MEDIA:/clips/a.mp4 nice", "MEDIA-FORM"),
+        ("  MEDIA:/clips/a.mp4", "MEDIA-FORM"),
+        ("MEDIA: /clips/a.mp4", "MEDIA-FORM"),
         ("MEDIA:a.mp4", "MEDIA-FORM"),
-        ("MEDIA:/work/a.mp4\nMEDIA:/work/a.mp4", "MEDIA-FORM"),
-        ("MEDIA:/work/missing.mp4", "MEDIA-FORM"),
-        ("MEDIA:/work/b.txt", "MEDIA-FORM"),
+        ("MEDIA:/clips/a.mp4\nMEDIA:/clips/a.mp4", "MEDIA-FORM"),
+        ("MEDIA:/clips/missing.mp4", "MEDIA-FORM"),
+        ("MEDIA:/clips/b.txt", "MEDIA-FORM"),
         ("MEDIA:", "MEDIA-FORM"),
         ("MEDIA:/etc/passwd", "STAGE-WORKSPACE"),
-        ("MEDIA:/work/../etc/passwd", "STAGE-WORKSPACE"),
+        ("MEDIA:/clips/../etc/passwd", "STAGE-WORKSPACE"),
     ],
 )
 def test_a_media_bubble_has_one_form(bubble: str, rule: str) -> None:
@@ -175,7 +175,7 @@ def test_a_media_bubble_has_one_form(bubble: str, rule: str) -> None:
 @pytest.mark.keeps("MEDIA-FORM", "STAGE-WORKSPACE")
 def test_a_media_line_that_plays_passes() -> None:
     """Between other bubbles too."""
-    assert broken(saying("Here it is.", "MEDIA:/work/a.mp4", "Report: /work/report.html")) == []
+    assert broken(saying("Here it is.", "MEDIA:/clips/a.mp4", "Report: /clips/report.html")) == []
 
 
 @pytest.mark.breaks("SECRET-SILENT")
@@ -203,6 +203,6 @@ def test_a_command_line_checks_bubbles_too(workspace: Workspace) -> None:
 def test_bubbles_of_a_result_are_left_to_the_rules_on_its_data() -> None:
     """What a tool states is judged with its data, not by its words."""
     given = replace(
-        facts("report"), after=aftermath(messages=["The run is complete."]), workspace=Path("/work")
+        facts("report"), after=aftermath(messages=["The run is complete."]), workspace=Path("/clips")
     )
     assert not judge(["ASK-NEVER", "ASK-ONLY-BLOCKED"], given).decisions

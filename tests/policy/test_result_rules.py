@@ -16,8 +16,8 @@ MANIFEST = {"car_aug0": {"weather": "rain"}}
 @pytest.mark.keeps("INPUT-DISCLOSE")
 def test_a_demo_run_says_where_its_clips_are_from() -> None:
     """The disclosure is among the bubbles, or the result is refused; other runs have nothing to disclose."""
-    told = {"data": {"disclosure": SAYS}, "messages": ["LOCAL_RUN_DIR=/work/x", SAYS]}
-    silent = {"data": {"disclosure": SAYS}, "messages": ["LOCAL_RUN_DIR=/work/x"]}
+    told = {"data": {"disclosure": SAYS}, "messages": ["LOCAL_RUN_DIR=/clips/x", SAYS]}
+    silent = {"data": {"disclosure": SAYS}, "messages": ["LOCAL_RUN_DIR=/clips/x"]}
     empty = {"data": {"disclosure": ""}, "messages": []}
     for after, expected in ((told, ["fix"]), (silent, ["deny"]), (empty, ["deny"])):
         given = facts("report", run=DEMO_RUN, after=after)
@@ -56,7 +56,7 @@ def test_one_clip_asked_for_is_the_whole_run_staged() -> None:
 def rendered(kind: str, *failures: str, no_encoder: bool = False, media: int = 1) -> dict[str, Any]:
     """Return what came of rendering one side by side."""
     comparison = {"name": "car_aug0", "kind": kind, "failures": list(failures), "no_encoder": no_encoder}
-    return {"data": {"comparisons": [comparison]}, "messages": ["MEDIA:/work/x.mp4"] * media}
+    return {"data": {"comparisons": [comparison]}, "messages": ["MEDIA:/clips/x.mp4"] * media}
 
 
 @pytest.mark.breaks("RENDER-RETRY")
@@ -93,12 +93,12 @@ def reported(
 ) -> dict[str, Any]:
     """Return what came of a report: what it tells, and what lies in the files."""
     variant = {
-        "video": "/work/outputs/augmented/car_aug0/augmented_video.mp4",
+        "video": "/clips/outputs/augmented/car_aug0/augmented_video.mp4",
         "sampled_vars": {"weather": weather},
     }
     return {
         "data": {"clips": [{"video": "car", "variants": [variant]}]},
-        "messages": [f"car\n{told}", "Report: /work/report.html"],
+        "messages": [f"car\n{told}", "Report: /clips/report.html"],
         "witness": {
             "manifest": MANIFEST if manifest is None else manifest,
             "labels": {"car_aug0": {"car": 2, "truck": 1}} if labels is None else labels,
@@ -118,7 +118,7 @@ def reported(
         reported("  car_aug0: weather: rain\n    labels of the variant: nothing tracked"),
         reported("  car_aug0: weather: rain"),
         reported(labels={}),
-        reported(unreadable=("/work/outputs/x/mcq.json",)),
+        reported(unreadable=("/clips/outputs/x/mcq.json",)),
     ],
     ids=[
         "value",

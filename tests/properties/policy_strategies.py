@@ -15,7 +15,7 @@ from skill_tools.policy.rule import Facts, FileFact
 from skill_tools.registry import TOOLS
 
 RUN_ID = "run-0a1b2c3d"
-WORKSPACE = Path("/work")
+WORKSPACE = Path("/clips")
 
 words = st.text(max_size=30)
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,12}", fullmatch=True)
@@ -25,7 +25,7 @@ urls = st.one_of(
         [
             "s3://lab",
             "s3://old/x",
-            "file:///work/.vda/storage",
+            "file:///clips/.vda/storage",
             "azure://a/b",
             "https://x/v1",
             "",
@@ -46,10 +46,10 @@ SENTENCES = [
     "It should be done by now.",
     "Please confirm.",
     "run: COMPLETED",
-    "MEDIA:/work/a.mp4",
+    "MEDIA:/clips/a.mp4",
     "MEDIA:/etc/passwd",
     "MEDIA: x",
-    "see MEDIA:/work/a.mp4",
+    "see MEDIA:/clips/a.mp4",
     "> quoted?",
     "hunter2-hunter2",
     "plain words",
@@ -174,5 +174,5 @@ facts = st.builds(
     secrets=st.sampled_from([frozenset(), frozenset({"hunter2-hunter2"})]),
     refusals=st.integers(0, 3),
     asked=st.sampled_from(["", "Which pool is it?"]),
-    files=st.just({"/work/a.mp4": FileFact(exists=True, plays=True)}),
+    files=st.just({"/clips/a.mp4": FileFact(exists=True, plays=True)}),
 )

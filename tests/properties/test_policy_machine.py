@@ -47,7 +47,7 @@ DATA: dict[str, dict[str, Any]] = {
         "workflow": "f",
         "batches": [BATCH],
     },
-    "stage_artifacts": {"run_local_dir": "/work/run", "variants": ["car_aug0"], "disclosure": ""},
+    "stage_artifacts": {"run_local_dir": "/clips/run", "variants": ["car_aug0"], "disclosure": ""},
     "render_compare": {"comparisons": [{"name": "car_aug0"}]},
 }
 
@@ -164,7 +164,7 @@ class PolicyMachine(RuleBasedStateMachine):
         if self.sent:
             self.passes("stage_artifacts")
 
-    @rule(folder=st.sampled_from([None, "/work/run", "/etc"]))
+    @rule(folder=st.sampled_from([None, "/clips/run", "/etc"]))
     def render(self, folder: str | None) -> None:
         """From the staged copy, in the workspace."""
         expected = set()

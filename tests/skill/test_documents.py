@@ -24,7 +24,7 @@ TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", 
 PAGES = [*TOP, *sorted((ROOT / "references").rglob("*.md")), *sorted((ROOT / "assets").rglob("*.md"))]
 OURS = re.compile(r"^(?:\$ )?(?:vda|bash scripts/|python3 scripts/)")
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FOREIGN = re.compile(r"/root/|/work/|/home/(?!you/)|pypi\.|registry\.npmjs|proxy\.golang")
+FOREIGN = re.compile(r"/root/|/home/(?!you/)|pypi\.|registry\.npmjs|proxy\.golang")
 
 
 def _name(page: Path) -> str:

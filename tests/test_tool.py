@@ -86,6 +86,7 @@ class Recorder:
         """Keep the call."""
         self.passed.append("record")
         self.recorded.append((arguments, result))
+        self.seen = seen
 
 
 def grant(wish: Wish, road: Recorder) -> Outcome[Grant]:

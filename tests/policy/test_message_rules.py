@@ -15,7 +15,10 @@ from skill_tools.tools.check_message import CHECK_MESSAGE
 from tests.policy.rule_bench import LOCAL_RUN, aftermath, facts, outcomes
 from tests.tools.workspace_bench import Workspace, rules_in
 
-PLAYS = {"/clips/a.mp4": FileFact(exists=True, plays=True), "/clips/b.txt": FileFact(exists=True, plays=False)}
+PLAYS = {
+    "/clips/a.mp4": FileFact(exists=True, plays=True),
+    "/clips/b.txt": FileFact(exists=True, plays=False),
+}
 NOT_A_WORD_WRONG = [
     "Time overview\n- Cold start: nothing is cached yet.\n- In all 20–40 s for e2e.",
     "Preflight on local: 5 of 5 checks are green; pool local, platform embedded.",

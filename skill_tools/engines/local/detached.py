@@ -9,4 +9,4 @@ import os
 import sys
 
 if __name__ == "__main__" and os.fork() == 0:
-    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - an argument list, and no shell is wanted
+    os.execv(sys.argv[1], sys.argv[1:])

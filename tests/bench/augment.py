@@ -1,0 +1,260 @@
+"""What a variant costs; `python tests/bench/augment.py` prints it.
+
+Each variant is made by the worker in a process of its own and then transcoded bare, by the same decoder
+and encoder settings, in another; the ratio of the two is the figure to look at, since both feel the same
+machine. The clips are the sample, scaled: softer than footage of that size, which is cheap to encode
+and so shows the cost of everything else at its worst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from fractions import Fraction
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from skill_tools.media.probe import probe
+from skill_tools.media.video import ClipWriter, read_frames
+from skill_tools.workers.augmentation.config import load_config
+from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variant
+from skill_tools.workers.augmentation.vocabulary import VALUES
+
+SAMPLE = Path(__file__).resolve().parents[2] / "assets/samples/campus_walkway.mp4"
+CRF, PRESET = 20, "veryfast"
+SINGLES = tuple({variable: value} for variable, values in VALUES.items() for value in values)
+MIXED = {"weather": "rain", "time_of_day": "evening", "surface": "wet"}
+LARGE = ({}, {"weather": "clear"}, {"weather": "rain"}, {"time_of_day": "evening"}, {"surface": "wet"}, MIXED)
+LARGE_FRAMES = 36
+SIZES = {"720p": (1280, 720), "4K": (3840, 2160)}
+LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500)}
+MIXED_LIMIT = 1.25
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some work took of this machine."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def measured(work: Callable[..., object], *arguments: object) -> Cost:
+    """Return the cost of some work, done in a new process with everything imported."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_cost_here, (work, arguments))
+
+
+def _cost_here(work: Callable[..., object], arguments: tuple[object, ...]) -> Cost:
+    cv2.setNumThreads(1)
+    wall, cpu = time.perf_counter(), time.process_time()
+    with redirect_stdout(StringIO()):
+        work(*arguments)
+    return Cost(time.perf_counter() - wall, time.process_time() - cpu, _peak_mb())
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count what the parent held when it started this process
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+
+
+def write_scaled(target: Path, size: tuple[int, int], frames: int) -> None:
+    """Write the sample's middle, at the aspect of `size`, scaled to it."""
+    info = probe(SAMPLE)
+    height = info.width * size[1] // size[0]
+    top = (info.height - height) // 2
+    with _writer(target, size, info.fps, info.time_base) as writer:
+        for frame in islice(read_frames(SAMPLE), frames):
+            picture = frame.to_ndarray(format="bgr24")[top : top + height]
+            writer.write_bgr(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), frame.pts or 0)
+
+
+def transcode(source: Path, target: Path) -> None:
+    """Decode and encode, nothing else."""
+    info = probe(source)
+    size = (info.width, info.height)
+    with _writer(target, size, info.fps, info.time_base) as writer:
+        for frame in read_frames(source):
+            writer.write(frame)
+
+
+def through_rgb(source: Path, target: Path, apply: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Decode, change each frame as an RGB array, encode: the road that image libraries ask for."""
+    info = probe(source)
+    with _writer(target, (info.width, info.height), info.fps, info.time_base) as writer:
+        for frame in read_frames(source):
+            picture = apply(frame.to_ndarray(format="rgb24"))
+            writer.write_bgr(picture[..., ::-1], frame.pts or 0)
+
+
+def make(config: Path, clip: Path, folder: Path, values: Mapping[str, str]) -> None:
+    """Make a variant as the worker's command line does."""
+    wanted = [f"augmentation.sampled_vars.{name}={value}" for name, value in values.items()]
+    given = [f"data.input_video={clip}", f"data.output_dir={folder}", *wanted]
+    make_variant(load_config(config, given))
+
+
+def lumas(path: Path) -> np.ndarray:
+    """Return the mean luma of each frame."""
+    return np.array([frame.to_ndarray(format="gray").mean() for frame in read_frames(path)])
+
+
+def jitter(path: Path) -> float:
+    """Return the mean change of mean luma from frame to frame, in codes."""
+    return float(np.abs(np.diff(lumas(path))).mean())
+
+
+def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str], ...], rounds: int) -> None:
+    """Print one line a variant: its cost by its own bare transcode, memory, steadiness, edges."""
+    clip, config = folder / f"{label}.mp4", folder / "config.yaml"
+    write_scaled(clip, SIZES[label], frames)
+    # Retries off: a ratio is that of one rendering.
+    config.write_text(
+        "data: {input_video: '', output_dir: ''}\npipeline: {retry: 0}\n"
+        f"output: {{codec: h264, crf: {CRF}, preset: {PRESET}}}\n"
+    )
+    source_jitter = jitter(clip)
+    limit, most_mb = LIMITS[label]
+    print(f"\n{label}, {frames} frames; wanted: time by bare transcode <= {limit}, memory <= {most_mb} MB")
+    print(
+        f"{'variant':32}{'fps':>6}{'bare ms':>9}{'ms':>7}{'ratio':>7}{'cpu':>6}{'effects':>9}"
+        f"{'MB':>6}{'jitter':>8}{'edges':>7}"
+    )
+    for wish in wishes:
+        out = folder / "variant"
+        costs, bare = [], []
+        for _ in range(rounds):
+            costs.append(measured(make, config, clip, out, wish))
+            bare.append(measured(transcode, out / VIDEO_NAME, folder / "bare.mp4"))
+        told = json.loads((out / METADATA_NAME).read_text())
+        _print_row(wish, costs, bare, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
+
+
+def _print_row(
+    wish: Mapping[str, str],
+    costs: list[Cost],
+    bare: list[Cost],
+    told: Mapping[str, Any],
+    frames: int,
+    jitter_ratio: float,
+) -> None:
+    wall, bare_wall = (min(cost.wall_s for cost in each) for each in (costs, bare))
+    cpu, bare_cpu = (min(cost.cpu_s for cost in each) for each in (costs, bare))
+    limit = MIXED_LIMIT if wish == MIXED else None
+    edges = told["evaluators"]["hallucination_check"]["score"]
+    print(
+        f"{_name(wish):32}{frames / wall:6.1f}{bare_wall / frames * 1e3:9.1f}{wall / frames * 1e3:7.1f}"
+        f"{wall / bare_wall:7.2f}{cpu / bare_cpu:6.2f}{told['timings_s']['effects'] / frames * 1e3:9.1f}"
+        f"{max(cost.peak_mb for cost in costs):6.0f}{jitter_ratio:8.2f}{edges:7.3f}"
+        f"{f'  wanted {limit}' if limit else ''}",
+        flush=True,
+    )
+
+
+def _name(wish: Mapping[str, str]) -> str:
+    return (
+        " + ".join(f"{name}={value}" if len(wish) == 1 else value for name, value in wish.items()) or "none"
+    )
+
+
+def libraries(folder: Path, rounds: int) -> None:
+    """Print what image libraries take for the effects that they have, on the 720p clip."""
+    clip, target = folder / "720p.mp4", folder / "library.mp4"
+    frames = probe(clip).frames or 1
+    print("\nlibraries, 720p, a frame at a time, by the bare transcode of what came out")
+    for label, work in (
+        ("albumentations RandomRain", albumentations_rain),
+        ("albumentations RandomFog", albumentations_fog),
+        ("kornia RandomRain", kornia_rain),
+    ):
+        try:
+            importlib.import_module(label.split()[0])
+        except ImportError:
+            print(f"{label:32}not installed")
+            continue
+        costs, bare = [], []
+        for _ in range(rounds):
+            costs.append(measured(work, clip, target))
+            bare.append(measured(transcode, target, folder / "bare.mp4"))
+        wall, bare_wall = (min(cost.wall_s for cost in each) for each in (costs, bare))
+        ratio = jitter(target) / max(jitter(clip), 1e-6)
+        print(f"{label:32}{frames / wall:6.1f} fps, ratio {wall / bare_wall:.2f}, jitter {ratio:.2f}")
+
+
+def albumentations_rain(clip: Path, target: Path) -> None:
+    """Draw albumentations' rain."""
+    library = importlib.import_module("albumentations")
+    change = library.Compose([library.RandomRain(p=1.0)], seed=1)
+    through_rgb(clip, target, lambda picture: change(image=picture)["image"])
+
+
+def albumentations_fog(clip: Path, target: Path) -> None:
+    """Draw albumentations' fog."""
+    library = importlib.import_module("albumentations")
+    change = library.Compose([library.RandomFog(p=1.0)], seed=1)
+    through_rgb(clip, target, lambda picture: change(image=picture)["image"])
+
+
+def kornia_rain(clip: Path, target: Path) -> None:
+    """Draw kornia's rain."""
+    torch, library = importlib.import_module("torch"), importlib.import_module("kornia.augmentation")
+    change = library.RandomRain(p=1.0)
+
+    def apply(picture: np.ndarray) -> np.ndarray:
+        given = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+        return (change(given)[0].permute(1, 2, 0) * 255).byte().numpy()
+
+    through_rgb(clip, target, apply)
+
+
+def _writer(target: Path, size: tuple[int, int], rate: Fraction, tick: Fraction) -> ClipWriter:
+    return ClipWriter(
+        target, width=size[0], height=size[1], rate=rate, time_base=tick, crf=CRF, preset=PRESET
+    )
+
+
+def chosen(words: list[str]) -> Iterator[Mapping[str, str]]:
+    """Yield the wishes that words like `weather=rain+surface=wet` name."""
+    for word in words:
+        yield dict(part.split("=") for part in word.split("+"))
+
+
+def main() -> None:
+    """Measure and print, each figure with what it is held against."""
+    parser = argparse.ArgumentParser(description="Print what variants cost by their bare transcode.")
+    parser.add_argument("--frames", type=int, default=120, help="of the 720p clip, at most 120")
+    parser.add_argument("--rounds", type=int, default=2, help="of which the quickest counts")
+    parser.add_argument(
+        "--only", nargs="*", metavar="VARIABLE=VALUE[+…]", help="these variants at 720p alone"
+    )
+    given = parser.parse_args()
+    wishes = tuple(chosen(given.only)) if given.only else ({}, *SINGLES, MIXED)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        rows(folder, "720p", given.frames, wishes, given.rounds)
+        if not given.only:
+            rows(folder, "4K", LARGE_FRAMES, LARGE, given.rounds)
+            libraries(folder, given.rounds)
+    print(f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -333,5 +333,9 @@ def _pattern_change(before: Planes, after: Planes, ground: Map) -> float:
     for planes in (before, after):
         values = cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA)[mask].astype(np.float64)
         values += np.linspace(0, 1e-3, values.size)
-        ranks.append(np.argsort(np.argsort(values)) - (values.size - 1) / 2)
+        # Ranks by inverting the order: half the time of sorting twice.
+        order = np.argsort(values)
+        rank = np.empty(values.size)
+        rank[order] = np.arange(values.size)
+        ranks.append(rank - (values.size - 1) / 2)
     return 1.0 - float((ranks[0] * ranks[1]).sum() / (ranks[0] ** 2).sum())

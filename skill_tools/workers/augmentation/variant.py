@@ -199,6 +199,14 @@ def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _peak_memory_mb() -> float:
-    """Return the most memory that this process has held: ru_maxrss is in KiB, on macOS in bytes."""
+    """Return the most memory that this process has held.
+
+    Linux's `ru_maxrss` would count what the parent held when it started this process, so there the
+    process's own status is read; `ru_maxrss` is in KiB, on macOS in bytes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return round(int(line.split()[1]) / 1024, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)

@@ -25,7 +25,7 @@ from tests.tools.workspace_bench import PATIENCE_S, REPOSITORY, Workspace, vda_c
 SAMPLE = REPOSITORY / "assets" / "samples" / "campus_walkway.mp4"
 FRAMES = 40
 # Spaces, quotes, a percent sign and other letters: nothing on the way may break at any of them.
-ODD_NAME = 'it\'s "Zoë" 100 %'
+ODD_NAME = 'it\'s "Zoë" [1]: {a}, 100 % #2'
 
 
 @dataclass(frozen=True)

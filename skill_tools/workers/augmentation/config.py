@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skill_tools.errors import InputError
 from skill_tools.media.video import CODECS
 from skill_tools.workers.augmentation.vocabulary import nearest
+from skill_tools.workers.config_file import read_document
 
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -125,25 +123,7 @@ def load_config(path: Path, overrides: Sequence[str]) -> Config:
         InputError: the file can't be read or parsed, or a key or value isn't known.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
-        document = OmegaConf.to_container(merged, resolve=True)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"The configuration {path} does not exist.",
-            expected="a YAML file",
-            remedy="Check --config.",
-            code="input.config_missing",
-        ) from error
-    except (OSError, TypeError, yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"The configuration {path} can't be read: {first}.",
-            expected="YAML sections (data, augmentation, output, …) and overrides like section.key=value",
-            remedy="Put the file or the override right.",
-            code="input.config_invalid",
-        ) from error
-    try:
-        return Config.model_validate(document)
+        return Config.model_validate(read_document(path, overrides))
     except ValidationError as error:
         raise _config_error(path, error) from error
 

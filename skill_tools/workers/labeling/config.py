@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from yaml import YAMLError
 
 from skill_tools.errors import InputError
+from skill_tools.workers.config_file import read_document
 from skill_tools.workers.labeling.classes import class_index, nearest
 
 DETECTORS = ("nanodet",)
@@ -138,36 +136,7 @@ def load_config(file: Path | None, overrides: Sequence[str]) -> LabelingConfig:
     Raises:
         InputError: the file can't be read, or a key or value isn't valid; the nearest valid one is named.
     """
-    merged: Any = OmegaConf.create({})
-    try:
-        if file is not None:
-            merged = OmegaConf.merge(merged, OmegaConf.load(file))
-        for override in overrides:
-            merged = OmegaConf.merge(merged, _override(override))
-        document = OmegaConf.to_container(merged, resolve=True)
-    except OSError as problem:
-        raise _unreadable(f"{file} can't be read: {problem.strerror}") from problem
-    except (OmegaConfBaseException, YAMLError, TypeError, ValueError) as problem:
-        raise _unreadable(f"{file or 'The overrides'}: {str(problem).splitlines()[0]}") from problem
-    return _checked(document)
-
-
-def _override(text: str) -> Any:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip("."):
-        raise InputError(
-            f"{text!r} is no override",
-            expected="key=value with a dotted key, as in tracking.max_age=30",
-            remedy="put options before the overrides, and a value after the sign",
-            code="input.override",
-        )
-    if key.startswith(("data.", "endpoints.", "models.")):
-        # Their values are text: what YAML would make of 007, [a].mp4 or `a: b` is not what was meant.
-        tree: Any = value
-        for part in reversed(key.split(".")):
-            tree = {part: tree}
-        return OmegaConf.create(tree)
-    return OmegaConf.from_dotlist([text])
+    return _checked(read_document(file, overrides))
 
 
 def _checked(document: Any) -> LabelingConfig:
@@ -236,12 +205,3 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
         if isinstance(spec.annotation, type) and issubclass(spec.annotation, BaseModel):
             keys += _known_keys(spec.annotation, f"{prefix}{name}.")
     return keys
-
-
-def _unreadable(message: str) -> InputError:
-    return InputError(
-        message,
-        expected="a YAML mapping and key=value overrides",
-        remedy="check the file and the quoting",
-        code="input.config",
-    )

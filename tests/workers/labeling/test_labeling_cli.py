@@ -172,7 +172,7 @@ def test_super_resolution_without_an_engine_is_said(short_clip: Path, tmp_path: 
     ("arguments", "words"),
     [
         (["--confg", "x"], "--confg"),
-        (["--config", "{tmp}/nothing.yaml"], "can't be read"),
+        (["--config", "{tmp}/nothing.yaml"], "does not exist"),
         (["data.output_dir={tmp}/out"], "data.input_video is missing"),
         (["data.input_video={clip}"], "data.output_dir is missing"),
         (["data.input_video={tmp}/gone.mp4", "data.output_dir={tmp}/out"], "gone.mp4"),

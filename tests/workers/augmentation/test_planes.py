@@ -1,0 +1,22 @@
+"""A frame's planes as effects are handed them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from skill_tools.workers.augmentation.planes import Planes
+
+
+@pytest.mark.parametrize("width", [100, 128, 768])
+def test_editing_planes_leaves_the_decoders_picture_alone(width: int) -> None:
+    """A decoder predicts later frames from this one, also where its rows follow each other without a gap."""
+    picture = np.random.default_rng(7).integers(0, 256, (96, width), dtype=np.uint8)
+    frame = VideoFrame.from_ndarray(picture, format="yuv420p")
+
+    planes = Planes.of(frame)
+    for plane in (planes.y, planes.u, planes.v):
+        plane[:] = 0
+
+    np.testing.assert_array_equal(frame.to_ndarray(), picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -124,6 +125,16 @@ class Fifo:
         return f"read _ < '{self.path}'"
 
     def release(self) -> None:
-        """Let the reader go on; waits until it is there."""
-        with self.path.open("w") as writing:
-            writing.write("go\n")
+        """Let the one reader go on; waits until it is there, and fails where it never comes."""
+        wait_for(self._written, f"a reader of {self.path.name}")
+
+    def _written(self) -> bool:
+        try:
+            writing = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads yet
+                raise
+            return False
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write("go\n")
+        return True

@@ -173,10 +173,11 @@ def test_resume_keeps_what_has_completed_and_redoes_the_rest(bench: Bench) -> No
             ),
         ]
     )
-    wait_for(lambda: bench.task(workflow_id, "take").status == "RUNNING", "take runs")
+    wait_for(lambda: bool(bench.engine.logs(workflow_id, "take", tail=0)), "take has begun")
     bench.kill_supervisor(workflow_id)
     bench.end_of(workflow_id)
     assert bench.engine.resume(workflow_id)
+    wait_for(lambda: bench.task(workflow_id, "take").status == "RUNNING", "take runs again")
     gate.release()
     assert bench.end_of(workflow_id).status == "COMPLETED"
     assert count.read_text() == "once\n"
@@ -218,15 +219,15 @@ def test_cancel_ends_a_workflow_that_lost_its_supervisor(bench: Bench) -> None:
 
 def test_two_workflows_at_once_have_nothing_in_common(bench: Bench) -> None:
     """Two runs of one file have their own ids, paths, ports and outputs."""
-    gate = bench.fifo("gate")
-    script = f"echo $VDA_ROOT $VDA_BARRIER_PORT $TMPDIR > {{{{output}}}}/mine; {gate.blocks}"
-    ids = [bench.submit([group("g", shell("t", script))]) for _ in range(2)]
+    gates = [bench.fifo("one"), bench.fifo("other")]
+    script = "echo $VDA_ROOT $VDA_BARRIER_PORT $TMPDIR > {{output}}/mine; "
+    ids = [bench.submit([group("g", shell("t", script + gate.blocks))]) for gate in gates]
     assert ids == ["demo-1", "demo-2"]
     mine = [bench.run_folder(workflow_id).task("t").output / "mine" for workflow_id in ids]
     for file in mine:
         wait_for(lambda file=file: file.exists() and file.read_text().endswith("\n"), "both run")
-    gate.release()
-    gate.release()
+    for gate in gates:
+        gate.release()
     assert [bench.end_of(workflow_id).status for workflow_id in ids] == ["COMPLETED"] * 2
     one, other = (set(file.read_text().split()) for file in mine)
     assert len(one) == len(other) == 3

@@ -210,6 +210,7 @@ def _data(
     mirror: RunMirror,
     stages: list[StageTiming],
 ) -> ReportOutput:
+    sampled = _manifest_values(mirror)
     clips = [
         ReportedClip(
             video=clip.video,
@@ -218,7 +219,7 @@ def _data(
             variants=[
                 ReportedVariant(
                     video=variant.video,
-                    sampled_vars=_manifest_values(mirror, clip.video, variant.aug_idx),
+                    sampled_vars=_named(variant.name, sampled),
                     labels_dir=variant.labels_dir,
                     compare=rendered[variant.name].path,
                 )
@@ -242,23 +243,25 @@ def _data(
     )
 
 
-def _manifest_values(mirror: RunMirror, video: str, aug_idx: int) -> dict[str, str]:
-    """Return a variant's sampled values as the manifest has them, which alone is the truth."""
-    for path in mirror.manifests():
-        for config in read_manifest(path).configs:
-            if (config.video_name, config.aug_idx) == (video, aug_idx):
-                return dict(config.sampled_vars)
-    raise ArtifactError(f"No manifest names {video}_aug{aug_idx}", expected="an entry in the manifest")
+def _manifest_values(mirror: RunMirror) -> dict[str, dict[str, str]]:
+    """Return every variant's sampled values as the manifests have them, which alone are the truth."""
+    return {
+        config.name: dict(config.sampled_vars)
+        for path in mirror.manifests()
+        for config in read_manifest(path).configs
+    }
+
+
+def _named(name: str, sampled: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    if name not in sampled:
+        raise ArtifactError(f"No manifest names {name}", expected="an entry in the manifest")
+    return sampled[name]
 
 
 def witness(outcome: Outcome[ReportOutput]) -> dict[str, JsonValue]:
     """Read again, from the files alone, what the summaries have to agree with."""
     mirror = RunMirror(Path(outcome.data.run_local_dir))
-    manifest: dict[str, JsonValue] = {
-        config.name: dict(config.sampled_vars)
-        for path in mirror.manifests()
-        for config in read_manifest(path).configs
-    }
+    manifest: dict[str, JsonValue] = {name: dict(values) for name, values in _manifest_values(mirror).items()}
     labels: dict[str, JsonValue] = {}
     unreadable: list[JsonValue] = []
     for folder in mirror.label_folders():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -46,6 +47,10 @@ class Levels:
         """Return the code of a gamma-encoded luma from 0 (black) to 1 (white)."""
         return self.black + value * self.luma_span
 
+    def unit(self, code: float) -> float:
+        """Return the luma, 0 to 1 and somewhat beyond, of a code."""
+        return (float(code) - self.black) / self.luma_span
+
     def values(self) -> NDArray[np.float64]:
         """Return the luma, 0 to 1 and somewhat beyond, of each of the 256 codes."""
         return (np.arange(256, dtype=np.float64) - self.black) / self.luma_span
@@ -69,16 +74,11 @@ class Planes:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Self:
-        """Return copies of a `yuv420p` frame's planes, each without gaps between its rows.
+        """Return views of the planes of a `yuv420p` frame; editing them edits the frame.
 
-        OpenCV is several times slower on rows that don't follow each other without a gap.
+        A decoder's own frames are not to be edited: later ones are predicted from them.
         """
-        return cls(*(_view(plane).copy() for plane in frame.planes[:3]))
-
-    def into(self, frame: VideoFrame) -> None:
-        """Write the planes into a frame of their size, whose memory nobody else may hold."""
-        for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
-            _view(plane)[:] = values
+        return cls(*(_view(plane) for plane in frame.planes[:3]))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,6 +97,15 @@ class Planes:
     def shrunk(self, width: int, height: int) -> Planes:
         """Return all three planes at one small size, averaged."""
         return Planes(*(shrink(plane, width, height) for plane in (self.y, self.u, self.v)))
+
+
+def copied(frame: VideoFrame) -> VideoFrame:
+    """Return a `yuv420p` frame of its own memory, with the stamps of the one given."""
+    copy = VideoFrame(frame.width, frame.height, "yuv420p")
+    for values, given in zip(copy.planes, frame.planes, strict=False):
+        _view(values)[:] = _view(given)
+    copy.pts, copy.time_base, copy.duration = frame.pts, frame.time_base, frame.duration
+    return copy
 
 
 def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
@@ -130,6 +139,12 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
     if plane.shape == (height, width):
         return plane
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def percentiles(plane: Plane, shares: Sequence[float]) -> list[int]:
+    """Return the codes below or at which these shares of a plane lie, in per cent; counted, not sorted."""
+    counts = np.cumsum(cv2.calcHist([plane], [0], None, [256], [0, 256]))
+    return [int(np.searchsorted(counts, counts[-1] * share / 100)) for share in shares]
 
 
 def grow(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

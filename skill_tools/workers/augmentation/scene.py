@@ -9,14 +9,14 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
 
 SMALL_WIDTH = 320
 FAR_M = 400.0
@@ -28,6 +28,7 @@ _STILL_DIFFERENCE = 5.0
 _FOREGROUND_CODES = 18.0
 _GROUND_MEMORY = 0.85
 _BINS = (16, 32, 32)
+_TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
 
 @dataclass(frozen=True)
@@ -250,24 +251,51 @@ def _is_still(samples: Sequence[Planes]) -> bool:
         # The window is applied in place, hence the copies.
         shift, response = cv2.phaseCorrelate(first.copy(), other.copy(), window)
         shifts.append(max(map(abs, shift)) if response > 0.1 else 0.0)
-        changes.append(float(np.percentile(np.abs(other - first), 60)))
+        changes.append(percentiles(cv2.absdiff(sample.y, samples[0].y), [60])[0])
     return bool(np.percentile(shifts, 75) < _STILL_SHIFT and np.percentile(changes, 75) < _STILL_DIFFERENCE)
 
 
 def _median(samples: Sequence[Planes]) -> Planes:
     return Planes(
-        *(
-            np.median(np.stack([getattr(sample, name) for sample in samples]), axis=0).astype(np.uint8)
-            for name in ("y", "u", "v")
-        )
+        *(_middle([getattr(sample, name) for sample in samples]) for name in ("y", "u", "v")),
     )
 
 
+def _middle(planes: list[Plane]) -> Plane:
+    """Return the median of each pixel over planes, of an even number the lower mean of the two in the middle.
+
+    A sorting network of minima and maxima (Batcher, "Sorting Networks and their Applications", 1968),
+    which takes whole planes at once and so a tenth of the time of sorting each pixel's values.
+    """
+    ranked = list(planes)
+    for low, high in _comparators(len(ranked)):
+        ranked[low], ranked[high] = cv2.min(ranked[low], ranked[high]), cv2.max(ranked[low], ranked[high])
+    lower, upper = ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]
+    return cv2.addWeighted(lower, 0.5, upper, 0.5, 0) if lower is not upper else lower
+
+
+def _comparators(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the exchanges of Batcher's odd-even merge sort of `count` values (Knuth, TAOCP 3, 5.2.2 M)."""
+    top = 1 << max(0, (count - 1).bit_length() - 1)
+    block = top
+    while block:
+        step, offset, distance = top, 0, block
+        while True:
+            yield from (
+                (index, index + distance)
+                for index in range(count - distance)
+                if index & block == offset
+            )
+            if step == block:
+                break
+            distance, step, offset = step - block, step >> 1, block
+        block >>= 1
+
+
 def _light(frame: Planes, levels: Levels) -> Light:
-    luma = (frame.y.astype(np.float32) - levels.black) / levels.luma_span
     cb = (frame.u.astype(np.float32) - 128) / levels.chroma_span
     cr = (frame.v.astype(np.float32) - 128) / levels.chroma_span
-    dark, median, light = (float(value) for value in np.percentile(luma, (5, 50, 95)))
+    dark, median, light = (levels.unit(code) for code in percentiles(frame.y, (5, 50, 95)))
     return Light(median, dark, light, float(np.hypot(cb, cr).mean()), float((cr - cb).mean()))
 
 
@@ -397,7 +425,7 @@ def _segments(frame: Planes) -> NDArray[np.int32]:
     image = np.stack(
         [frame.y, *(cv2.convertScaleAbs(p, alpha=3, beta=-256) for p in (frame.u, frame.v))], axis=-1
     )
-    image = cv2.pyrMeanShiftFiltering(image, 6, 14)
+    image = cv2.pyrMeanShiftFiltering(image, 6, 14, maxLevel=1, termcrit=_TWO_ROUNDS)
     height, width = frame.y.shape
     labels = np.zeros((height, width), np.int32)
     taken = np.zeros((height + 2, width + 2), np.uint8)

@@ -89,15 +89,13 @@ def _attempts(config: Config, source: ClipInfo, wish: Wish, target: Path, name: 
         progress = ProgressWriter(_note(name, request.aug_idx, wish, attempt), _frames(source))
         evaluation = Evaluation(config.evaluators.hallucination_check, levels, wish.values)
         job = Job(
-            source=source,
             target=target,
             output=config.output,
-            levels=levels,
             chain_for=partial(chain_for, wish, seed=request.seed, name=f"{name}_aug{request.aug_idx}"),
             evaluation=evaluation,
             advance=progress.advance,
         )
-        rendered = render(job)
+        [rendered] = render(source, levels, [job])
         progress.finish()
         made = Made(wish, attempt, rendered, evaluation)
         if not _failures(config, evaluation):

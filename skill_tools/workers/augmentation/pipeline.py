@@ -20,13 +20,19 @@ from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.effects import Chain
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.scene import (
+    Scene,
+    Tracker,
+    is_cut,
+    look_ahead,
+    shrunk,
+    spread,
+    understand,
+)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_LOOKAHEAD_BYTES = 64 << 20
-_LOOKAHEAD_FRAMES = 32
 _SAMPLES = 6
 _QUEUE_FRAMES = 3
 
@@ -118,7 +124,11 @@ def _edit(source: _Pump, sink: _Sink, job: Job, result: Rendered, timer: _Timer)
     sampled = _sampled(job.source)
     for scene_frames, ahead in _scenes(iter(source), job):
         scene = timer.call(
-            "understand", understand, _spread(ahead), (job.source.width, job.source.height), job.levels
+            "understand",
+            understand,
+            spread([item.small for item in ahead]),
+            (job.source.width, job.source.height),
+            job.levels,
         )
         chain = timer.call("understand", job.chain_for, scene)
         result.scenes.append(scene)
@@ -140,8 +150,7 @@ def _edit(source: _Pump, sink: _Sink, job: Job, result: Rendered, timer: _Timer)
 
 def _scenes(items: Iterator[Decoded], job: Job) -> Iterator[tuple[Iterator[Decoded], Sequence[Decoded]]]:
     """Yield each scene's frames, together with those first ones of them by which it is understood."""
-    pixels = job.source.width * job.source.height * 3 // 2
-    depth = max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, pixels)))
+    depth = look_ahead(job.source.width, job.source.height)
     pending = next(items, None)
     while pending is not None:
         ahead = [pending]
@@ -177,11 +186,6 @@ class _Following:
                 self.next_scene = item
                 return
             yield item
-
-
-def _spread(ahead: Sequence[Decoded]) -> list[Planes]:
-    step = max(1, len(ahead) // 12)
-    return [item.small for item in ahead[::step]]
 
 
 def _sampled(info: ClipInfo) -> frozenset[int]:

@@ -7,6 +7,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from skill_tools.workers.augmentation.planes import Planes
+from skill_tools.workers.augmentation.scene import shrunk
 
 
 @pytest.mark.parametrize("width", [100, 128, 768])
@@ -20,3 +21,11 @@ def test_editing_planes_leaves_the_decoders_picture_alone(width: int) -> None:
         plane[:] = 0
 
     np.testing.assert_array_equal(frame.to_ndarray(), picture)
+
+
+def test_a_small_copy_stays_as_it_was() -> None:
+    """Also of a frame that is small already, the copy isn't the frame's own memory."""
+    frame = Planes(*(np.full(shape, 90, np.uint8) for shape in ((48, 64), (24, 32), (24, 32))))
+    small = shrunk(frame)
+    frame.y[:] = 7
+    assert (small.y.shape, small.y.min()) == ((48, 64), 90)

@@ -9,7 +9,7 @@ from typing import Any
 from skill_tools.errors import InputError
 
 EXAMPLES = """\
-examples:
+example:
   vda preview clip.mp4 --set weather=rain --set time_of_day=evening
   vda preview clip.mp4 --set weather=fog --strength weather=0.4 --at 12.5 --output fog.png
   vda preview clip.mp4 --set weather=snow --video         two seconds of it

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from skill_tools import __version__
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
+from skill_tools.preview_command import add_options as add_preview_options
+from skill_tools.preview_command import arguments_of as preview_arguments
 
 if TYPE_CHECKING:
     from skill_tools.settings import Settings
@@ -31,6 +33,7 @@ examples:
   vda run clips/ --variants 3 --flow e2e        three of each clip; originals labelled too
   vda run clip.mp4 --set weather=rain --set time_of_day=evening
   vda run *.mp4 --json > result.json            the result as one JSON object
+  vda preview clip.mp4 --grid weather           look at values before a run
   vda runs                                      what was run here
   vda resume run-1a2b3c4d                       go on where a run stopped
   vda call preflight '{"run_id": "run-1a2b3c4d"}'
@@ -186,6 +189,11 @@ def _add_run_commands(commands: Any) -> None:
 
 
 def _add_tool_commands(commands: Any) -> None:
+    add_preview_options(
+        _add(
+            commands, "preview", "Look at a variant before a run.", "vda preview clip.mp4 --set weather=rain"
+        )
+    )
     doctor = _add(commands, "doctor", "Check what this machine has for both engines.", "vda doctor")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     tools = _add(commands, "tools", "List the tools, or print the schemas of one.", "vda tools select_flow")
@@ -451,6 +459,11 @@ def _replay(given: argparse.Namespace) -> int:
     return 0 if found.same else EXIT_CODES["artifact"]
 
 
+def _preview(given: argparse.Namespace) -> int:
+    variables = dict(_pair(pair) for pair in given.variables)
+    return _called(given, "preview", preview_arguments(given, variables))
+
+
 def _cancel(given: argparse.Namespace) -> int:
     return _called(given, "cancel", {"run_id": given.run_id})
 
@@ -593,6 +606,7 @@ def _policy(given: argparse.Namespace) -> int:
 
 COMMANDS = {
     "run": _run,
+    "preview": _preview,
     "runs": _runs,
     "show": _show,
     "resume": _resume,

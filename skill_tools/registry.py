@@ -28,6 +28,7 @@ from skill_tools.tools.poll import POLL
 from skill_tools.tools.preflight import PREFLIGHT
 from skill_tools.tools.prepare_dataset import PREPARE_DATASET
 from skill_tools.tools.prepare_demo import PREPARE_DEMO
+from skill_tools.tools.preview import PREVIEW
 from skill_tools.tools.render_compare import RENDER_COMPARE
 from skill_tools.tools.report import REPORT
 from skill_tools.tools.select_flow import SELECT_FLOW
@@ -56,6 +57,7 @@ TOOLS: Mapping[str, AnyTool] = MappingProxyType(
             RENDER_COMPARE,
             REPORT,
             CHECK_MESSAGE,
+            PREVIEW,
             INSPECT_ENGINE,
         )
     }

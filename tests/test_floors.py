@@ -18,7 +18,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"policy"}),
     frozenset({"tools"}),
     frozenset({"registry"}),
-    frozenset({"dispatch", "walk", "replay", "schema", "doctor", "terminal", "install"}),
+    frozenset({"dispatch", "walk", "replay", "schema", "doctor", "terminal", "install", "preview_command"}),
     frozenset({"schema_views"}),
     frozenset({"mcp_server"}),
     frozenset({"cli"}),

@@ -43,12 +43,16 @@ _AV1_PRESETS = {
     "slower": "4",
     "veryslow": "3",
 }
+_ENTERED_ANYWHERE = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+"""Formats whose index and time stamps lead to a key frame before any moment."""
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 _COARSE_TICK_S = Fraction(1, 2000)
 
 
-def read_frames(path: Path, *, skipped: list[str] | None = None) -> Iterator[VideoFrame]:
+def read_frames(
+    path: Path, *, skipped: list[str] | None = None, start_s: float = -math.inf
+) -> Iterator[VideoFrame]:
     """Yield the frames of a clip in presentation order, upright, each with its own time stamp.
 
     `frame.pts * frame.time_base` is the frame's time in seconds, as the container has it: nothing is
@@ -57,7 +61,8 @@ def read_frames(path: Path, *, skipped: list[str] | None = None) -> Iterator[Vid
     asks of a player are carried out on the frames. The pixel format is the clip's own.
 
     Packets that the decoder refuses are decoded around; each adds a line to `skipped`. A clip that was
-    cut short is read as far as it goes.
+    cut short is read as far as it goes. Frames shown before `start_s` are left out; MP4 and Matroska are
+    entered at the key frame before it, other containers are decoded from their start.
 
     Raises:
         ClipError: the clip can't be opened, or no frame of it can be decoded.
@@ -65,12 +70,12 @@ def read_frames(path: Path, *, skipped: list[str] | None = None) -> Iterator[Vid
     skipped = [] if skipped is None else skipped
     last: int | None = None
     try:
-        for frame in _read(path, skipped=None):
+        for frame in _read(path, skipped=None, start_s=start_s):
             last = frame.pts
             yield frame
     except av.error.FFmpegError:
         # Frames that other threads held are lost with the broken one, so the rest is read with one thread.
-        for frame in _read(path, skipped=skipped):
+        for frame in _read(path, skipped=skipped, start_s=start_s):
             if last is None or (frame.pts or 0) > last:
                 last = frame.pts
                 yield frame
@@ -282,12 +287,13 @@ class _Stamper:
     """Gives frames rising stamps that count from the clip's start."""
 
     def __init__(self, stream: VideoStream, start_s: float) -> None:
-        tick = stream.time_base or Fraction(1, 90_000)
-        self._shift = round(start_s / tick)
-        self._step = max(1, round(1 / ((stream.average_rate or stream.guessed_rate or 25) * tick)))
+        self._tick = stream.time_base or Fraction(1, 90_000)
+        self._shift = round(start_s / self._tick)
+        self._step = max(1, round(1 / ((stream.average_rate or stream.guessed_rate or 25) * self._tick)))
         self._last: int | None = None
 
-    def stamp(self, frame: VideoFrame) -> None:
+    def stamp(self, frame: VideoFrame) -> Fraction:
+        """Stamp `frame` and return until when it is shown, in seconds."""
         if frame.pts is None:
             frame.pts = 0 if self._last is None else self._last + self._step
         else:
@@ -295,6 +301,7 @@ class _Stamper:
         if self._last is not None and frame.pts <= self._last:
             frame.pts = self._last + 1
         self._last = frame.pts
+        return (frame.pts + (frame.duration or self._step)) * self._tick
 
 
 class _Upright:
@@ -353,7 +360,7 @@ def _graph_for(filters: list[tuple[str, str]], frame: VideoFrame) -> av.filter.G
     return graph
 
 
-def _read(path: Path, *, skipped: list[str] | None) -> Iterator[VideoFrame]:
+def _read(path: Path, *, skipped: list[str] | None, start_s: float) -> Iterator[VideoFrame]:
     """Yield upright, stamped frames; fast and strict without `skipped`, on one thread and lenient with it.
 
     Raises:
@@ -367,10 +374,11 @@ def _read(path: Path, *, skipped: list[str] | None) -> Iterator[VideoFrame]:
             stream.codec_context.thread_count = 1
         stamper = _Stamper(stream, clock_start_s(container))
         upright = _Upright()
+        if start_s > 0 and container.format.name in _ENTERED_ANYWHERE:
+            container.seek(round(start_s * av.time_base))
         for decoded in _decode(container, stream, skipped):
-            frame = upright.turn(decoded)
-            stamper.stamp(frame)
-            yield frame
+            if stamper.stamp(decoded) > start_s:
+                yield upright.turn(decoded)
 
 
 def _decode(

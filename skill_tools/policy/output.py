@@ -11,15 +11,16 @@ from skill_tools.policy.rule import Facts, FileFact, Finding, Rule
 
 
 def _workspace(facts: Facts) -> Finding | None:
-    given = facts.text("run_local_dir")
-    if not given:
+    named = next((name for name in ("run_local_dir", "output") if facts.text(name)), None)
+    if named is None:
         return finding_of("STAGE-WORKSPACE", facts)
+    given = facts.text(named)
     if facts.is_inside(facts.place(given)):
         return None
     return Finding(
         f"{given} lies outside the workspace {facts.workspace}",
-        {"run_local_dir": given, "workspace": str(facts.workspace)},
-        facts.again("into the run's own folder of the workspace", run_local_dir=None),
+        {named: given, "workspace": str(facts.workspace)},
+        facts.again("into the tool's own folder of the workspace", **{named: None}),
     )
 
 

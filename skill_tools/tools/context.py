@@ -179,9 +179,9 @@ class Context:
 
 def _places(given: Mapping[str, Any], workspace: Path) -> dict[str, str]:
     """Look up where the paths among the arguments lead; clips may be named from the current folder."""
-    named = {path: Path() for path in (*(given.get("clips") or ()), given.get("input_local_video")) if path}
-    if given.get("run_local_dir"):
-        named[given["run_local_dir"]] = workspace
+    clips = (*(given.get("clips") or ()), given.get("input_local_video"), given.get("clip"))
+    named = {path: Path() for path in clips if path}
+    named |= {given[name]: workspace for name in ("run_local_dir", "output") if given.get(name)}
     places = {}
     for path, base in named.items():
         # A path that can't be one leads nowhere: the rules then judge its letters.

@@ -205,6 +205,22 @@ def test_a_clip_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path: Path) -> N
     assert 0 < len(times_of(tmp_path / "in.mp4")) < 60
 
 
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.avi", "in.ts"])
+def test_reading_can_begin_anywhere(tmp_path: Path, name: str) -> None:
+    """From a moment on come the frames shown then and later, with the stamps that a whole reading gives."""
+    source = make_clip(tmp_path / name, stamps=range(60))
+    whole, late = (
+        [
+            (frame.pts * frame.time_base, frame.to_ndarray().tobytes())
+            for frame in read_frames(source, start_s=s)
+        ]
+        for s in (0, 1.5)
+    )
+    assert len(whole) == 60
+    assert late == whole[-len(late) :]
+    assert late[0][0] <= 1.5 < late[1][0]
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     """An exception in the block removes the temporary file and spares the old clip."""
     (tmp_path / "out.mp4").write_bytes(b"old")

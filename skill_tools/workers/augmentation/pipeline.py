@@ -16,12 +16,18 @@ from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.effects import Chain
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Planes, copied, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, View, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.scene import (
+    Scene,
+    Tracker,
+    View,
+    is_cut,
+    look_ahead,
+    shrunk,
+    spread,
+    understand,
+)
 from skill_tools.workers.augmentation.threads import Pump, Sink, Timer
 
-_LOOKAHEAD_BYTES = 48 << 20
-_LOOKAHEAD_FRAMES = 32
-_UNDERSTOOD_BY = 12
 _SAMPLES = 6
 _QUEUE_BYTES = 16 << 20
 _QUEUE_FRAMES = 12
@@ -162,9 +168,9 @@ def _edit(
     items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
 ) -> None:
     sampled = _sampled(source)
-    for scene_frames, ahead in _scenes(items, _frames_in(_LOOKAHEAD_BYTES, source, most=_LOOKAHEAD_FRAMES)):
+    for scene_frames, ahead in _scenes(items, look_ahead(source.width, source.height)):
         with timer.spent_on("understand"):
-            scene = understand(_spread(ahead), (source.width, source.height), levels)
+            scene = understand(spread([item.small for item in ahead]), (source.width, source.height), levels)
         ahead = ()
         for lane in lanes:
             lane.enter(scene)
@@ -220,11 +226,6 @@ class _Following:
                 self.next_scene = item
                 return
             yield item
-
-
-def _spread(ahead: Sequence[Decoded]) -> list[Planes]:
-    step = max(1, len(ahead) // _UNDERSTOOD_BY)
-    return [item.small for item in ahead[::step]]
 
 
 def _sampled(info: ClipInfo) -> frozenset[int]:

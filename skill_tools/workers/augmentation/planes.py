@@ -80,6 +80,11 @@ class Planes:
         """
         return cls(*(_view(plane) for plane in frame.planes[:3]))
 
+    def into(self, frame: VideoFrame) -> None:
+        """Write the planes into a frame of their size, whose memory nobody else may hold."""
+        for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
+            _view(plane)[:] = values
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
@@ -129,7 +134,11 @@ def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
 
 
 def shrink(plane: Plane, width: int, height: int) -> Plane:
-    """Return `plane` averaged down to a size, by halves as long as they go, which is the fastest."""
+    """Return `plane` averaged down to a size, by halves as long as they go, which is the fastest.
+
+    The result has memory of its own, also where there is nothing to shrink: it tells of the frame as it
+    was before the effects edit it.
+    """
     while (
         plane.shape[1] >= 2 * width
         and plane.shape[0] >= 2 * height
@@ -137,7 +146,7 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
     ):
         plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
     if plane.shape == (height, width):
-        return plane
+        return plane.copy()
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
 
 

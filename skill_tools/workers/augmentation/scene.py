@@ -21,6 +21,9 @@ from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, 
 SMALL_WIDTH = 320
 FAR_M = 400.0
 
+_LOOKAHEAD_BYTES = 64 << 20
+_LOOKAHEAD_FRAMES = 32
+_SAMPLES = 12
 _CUT_DIFFERENCE = 12.0
 _CUT_CORRELATION = 0.4
 _STILL_SHIFT = 0.6
@@ -143,6 +146,16 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
     width, height = size
     factor = max(1.0, width / SMALL_WIDTH)
     return max(2, round(width / factor)), max(2, round(height / factor))
+
+
+def look_ahead(width: int, height: int) -> int:
+    """Return how many first frames of a scene are held back to understand it: 32, of 64 MB at most."""
+    return max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, width * height * 3 // 2)))
+
+
+def spread(ahead: Sequence[Planes]) -> Sequence[Planes]:
+    """Return those of a scene's first small frames by which it is understood, evenly spread."""
+    return ahead[:: max(1, len(ahead) // _SAMPLES)]
 
 
 def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels) -> Scene:

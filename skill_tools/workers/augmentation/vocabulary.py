@@ -87,7 +87,7 @@ def wish_for(
     """
     asked: dict[str, str] = {}
     for given, value in sampled.items():
-        variable = _canonical(given)
+        variable = canonical(given)
         _check_value(given, variable, value)
         if asked.setdefault(variable, value) != value:
             raise InputError(
@@ -103,6 +103,24 @@ def wish_for(
     return Wish(values, strengths, tuple(notes))
 
 
+def canonical(variable: str) -> str:
+    """Return the name by which `VALUES` knows a variable.
+
+    Raises:
+        InputError: no variable has that name.
+    """
+    name = SYNONYMS.get(variable, variable)
+    if name not in VALUES:
+        known = {**VALUES, **SYNONYMS}
+        raise InputError(
+            f"Unknown variable {variable!r} in augmentation.sampled_vars.",
+            expected=f"one of {', '.join(VALUES)} (or {', '.join(SYNONYMS)})",
+            remedy=f"Did you mean {nearest(variable, known)!r}?",
+            code="input.unknown_variable",
+        )
+    return name
+
+
 def seed_for(*parts: object) -> int:
     """Return a 64-bit seed that depends on nothing but `parts`."""
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
@@ -116,19 +134,6 @@ def generator(*parts: object) -> np.random.Generator:
 def nearest(word: str, choices: Mapping[str, object]) -> str:
     """Return the choice most like `word`, for an error's remedy."""
     return (difflib.get_close_matches(word, list(choices), n=1, cutoff=0.0) or [next(iter(choices))])[0]
-
-
-def _canonical(variable: str) -> str:
-    name = SYNONYMS.get(variable, variable)
-    if name not in VALUES:
-        known = {**VALUES, **SYNONYMS}
-        raise InputError(
-            f"Unknown variable {variable!r} in augmentation.sampled_vars.",
-            expected=f"one of {', '.join(VALUES)} (or {', '.join(SYNONYMS)})",
-            remedy=f"Did you mean {nearest(variable, known)!r}?",
-            code="input.unknown_variable",
-        )
-    return name
 
 
 def _check_value(given: str, variable: str, value: str) -> None:

@@ -109,8 +109,7 @@ def copied(frame: VideoFrame) -> VideoFrame:
     copy = VideoFrame(frame.width, frame.height, "yuv420p")
     for values, given in zip(copy.planes, frame.planes, strict=False):
         _view(values)[:] = _view(given)
-    copy.pts, copy.time_base, copy.duration = frame.pts, frame.time_base, frame.duration
-    return copy
+    return _stamped(copy, frame)
 
 
 def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
@@ -127,10 +126,7 @@ def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
         dst_colorspace=levels.matrix,
         dst_color_range=wanted,
     )
-    converted.pts, converted.duration = frame.pts, frame.duration
-    if frame.time_base is not None:
-        converted.time_base = frame.time_base
-    return converted
+    return _stamped(converted, frame)
 
 
 def shrink(plane: Plane, width: int, height: int) -> Plane:
@@ -169,6 +165,13 @@ def as_codes(values: Map) -> Plane:
 def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
     """Return plane x by / 255, rounded, written to `out` when given."""
     return cv2.multiply(plane, by, dst=out, scale=1 / 255.0)
+
+
+def _stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+    frame.pts, frame.duration = like.pts, like.duration
+    if like.time_base is not None:
+        frame.time_base = like.time_base
+    return frame
 
 
 def _view(plane: VideoPlane) -> Plane:

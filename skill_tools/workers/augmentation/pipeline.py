@@ -1,4 +1,8 @@
-"""Decode once, edit for each variant, encode each: the clip streams through, and nothing is held for long."""
+"""Decode once, edit for each variant, encode each: the clip streams through, and nothing is held for long.
+
+A thread decodes, one edits, one a variant encodes, and one evaluates samples. The encoders are what takes
+the time; all others go last and fill their gaps.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ class Decoded:
 
 @dataclass
 class Rendered:
-    """What rendering a variant told. Scenes, frames and broken packets are the clip's, told to each of its variants."""
+    """What rendering a variant told; scenes, broken packets and timings are those of all that shared them."""
 
     frames: int = 0
     scenes: list[Scene] = field(default_factory=list)
@@ -83,7 +87,7 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
     timer = Timer()
     with ExitStack() as stack:
         lanes = [_Lane(source, job, stack, timer) for job in jobs]
-        frames = stack.enter_context(
+        decoded = stack.enter_context(
             closing(
                 Pump(
                     lambda: _decoded(source.path, levels, skipped, timer),
@@ -92,7 +96,13 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
                 )
             )
         )
-        _edit(iter(frames), source, levels, lanes, timer)
+        edited = stack.enter_context(
+            closing(
+                Pump(lambda: _edited(decoded.items(), source, levels, lanes, timer), ahead=2, name="edit")
+            )
+        )
+        for lane, frame in edited.items():
+            lane.encode(frame)
         for lane in lanes:
             lane.finish()
     timings = timer.seconds | {"total": time.perf_counter() - started}
@@ -112,7 +122,9 @@ class _Lane:
         self._writer = stack.enter_context(_writer(source, job))
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
-        self._evaluating = stack.enter_context(closing(Sink(self._evaluate, behind=1, name="evaluate")))
+        self._evaluating = stack.enter_context(
+            closing(Sink(self._evaluate, behind=1, name="evaluate", last=True))
+        )
 
     def enter(self, scene: Scene) -> None:
         """Make the effects fit a scene that begins."""
@@ -121,8 +133,8 @@ class _Lane:
         self.told.scenes.append(scene)
         self.told.chains.append(self._chain)
 
-    def take(self, frame: VideoFrame, view: View, *, sampled: bool) -> None:
-        """Edit a frame in place, which must be this lane's own, and pass it on."""
+    def edited(self, frame: VideoFrame, view: View, *, sampled: bool) -> VideoFrame:
+        """Edit a frame in place, which must be this lane's own; have it evaluated if it is `sampled`."""
         planes = Planes.of(frame)
         before = planes.copy() if sampled else None
         with self._timer.spent_on("effects"):
@@ -130,6 +142,10 @@ class _Lane:
                 stage.apply(planes, view)
         if before is not None:
             self._evaluating.put((before, planes, view))
+        return frame
+
+    def encode(self, frame: VideoFrame) -> None:
+        """Pass an edited frame on to the encoder."""
         self._encoding.put(frame)
         self.told.frames += 1
         self._job.advance()
@@ -164,24 +180,25 @@ def _writer(source: ClipInfo, job: Job) -> ClipWriter:
     )
 
 
-def _edit(
+def _edited(
     items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
-) -> None:
+) -> Iterator[tuple[_Lane, VideoFrame]]:
+    """Yield each frame as each variant shows it."""
     sampled = _sampled(source)
-    for scene_frames, ahead in _scenes(items, look_ahead(source.width, source.height)):
+    for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
         with timer.spent_on("understand"):
-            scene = understand(spread([item.small for item in ahead]), (source.width, source.height), levels)
-        ahead = ()
+            scene = understand(samples, (source.width, source.height), levels)
         for lane in lanes:
             lane.enter(scene)
         tracker = Tracker(scene)
         for item in scene_frames:
             with timer.spent_on("effects"):
                 view = tracker.look(item.small, item.index, item.time_s)
+            is_sampled = item.index in sampled
             # The last lane may have the decoded frame itself.
             for lane in lanes[:-1]:
-                lane.take(copied(item.frame), view, sampled=item.index in sampled)
-            lanes[-1].take(item.frame, view, sampled=item.index in sampled)
+                yield lane, lane.edited(copied(item.frame), view, sampled=is_sampled)
+            yield lanes[-1], lanes[-1].edited(item.frame, view, sampled=is_sampled)
 
 
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
@@ -189,8 +206,8 @@ def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
     return max(3, min(most, size_bytes // max(1, source.width * source.height * 3 // 2)))
 
 
-def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Decoded]]]:
-    """Yield each scene's frames, together with those first ones of them by which it is understood."""
+def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:
+    """Yield each scene's frames, together with the small copies of them by which it is understood."""
     pending = next(items, None)
     while pending is not None:
         ahead = [pending]
@@ -202,8 +219,9 @@ def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Dec
             ahead.append(item)
             if len(ahead) == depth:
                 break
+        samples = spread([item.small for item in ahead])
         following = _Following(ahead, items, pending)
-        yield iter(following), tuple(ahead)
+        yield iter(following), samples
         pending = following.next_scene
 
 

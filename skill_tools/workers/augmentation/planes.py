@@ -159,7 +159,12 @@ def grow(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def as_codes(values: Map) -> Plane:
     """Return a map from 0 to 1 as bytes from 0 to 255."""
-    return np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
+    return rounded(values * 255.0)
+
+
+def rounded(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as the nearest bytes."""
+    return np.clip(values + 0.5, 0, 255.5).astype(np.uint8)
 
 
 def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:

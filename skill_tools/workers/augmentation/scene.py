@@ -295,9 +295,7 @@ def _comparators(count: int) -> Iterator[tuple[int, int]]:
         step, offset, distance = top, 0, block
         while True:
             yield from (
-                (index, index + distance)
-                for index in range(count - distance)
-                if index & block == offset
+                (index, index + distance) for index in range(count - distance) if index & block == offset
             )
             if step == block:
                 break

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
+    Change,
     Grade,
     Parts,
-    Stage,
-    VeilMaps,
-    VeilStage,
+    SteadyVeil,
+    Veil,
     mix,
     stops_toward,
     tint_of,
@@ -73,37 +73,37 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
         .then(Grade.contrast(mix(1.0, spec.contrast, strength), pivot=max(0.15, spec.median)))
         .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
     )
-    air: tuple[Stage, ...] = ()
+    air: tuple[Veil, ...] = ()
     if spec.haze:
         air = (_haze(spec, scene.levels, strength),)
     side = float(rng.choice((-1.0, 1.0)))
-    lamps: tuple[Stage, ...] = ()
+    lamps: tuple[Veil, ...] = ()
     if spec.glow:
         lamps = (_low_sun(spec.glow * strength, side, kelvin, scene.levels),)
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
     return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters)
 
 
-def _haze(spec: Hour, levels: Levels, strength: float) -> VeilStage:
+def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
     chroma = tint_of(spec.sun_kelvin, levels, adaptation=0.5)
     extinction = -np.log(1 - spec.haze * strength) / 80.0
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         passes = np.exp(-extinction * np.minimum(geometry.depth_m, FAR_M / 3))
-        return VeilMaps(passes, (1 - passes) * 0.78, chroma)
+        return Change.veil(passes, (1 - passes) * 0.78, levels, chroma)
 
-    return VeilStage(maps, levels)
+    return SteadyVeil(change)
 
 
-def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> VeilStage:
+def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> SteadyVeil:
     chroma = tint_of(kelvin, levels, adaptation=0.2)
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         height, width = geometry.ground.shape
         across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
         down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5
         light = (glow * 0.55 * toward).astype(np.float32)
-        return VeilMaps(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, chroma)
+        return Change.veil(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, levels, chroma)
 
-    return VeilStage(maps, levels)
+    return SteadyVeil(change)

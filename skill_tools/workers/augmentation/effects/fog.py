@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
@@ -20,15 +20,14 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     beta = 3.912 / visibility * min(1.0, 4 * strength)
     airlight = 0.74 + float(rng.uniform(-0.03, 0.03))
 
-    def maps(geometry: Geometry) -> VeilMaps:
-        passes = np.exp(-beta * geometry.depth_m).astype(np.float32)
-        passes = np.maximum(passes, 0.03)
-        return VeilMaps(passes, (1 - passes) * airlight, (0.008, -0.006))
+    def change(geometry: Geometry) -> Change:
+        passes = np.maximum(np.exp(-beta * geometry.depth_m), 0.03)
+        return Change.veil(passes, (1 - passes) * airlight, scene.levels, (0.008, -0.006))
 
     grade = Grade.saturation(mix(1.0, 0.8, strength)).then(Grade.contrast(mix(1, 0.94, strength)))
     return Parts(
         shading=(Flattening(scene, mix(1.0, 0.7, strength)),),
-        air=(VeilStage(maps, scene.levels),),
+        air=(SteadyVeil(change),),
         grade=grade,
         parameters={"visibility_m": visibility, "airlight": airlight},
     )

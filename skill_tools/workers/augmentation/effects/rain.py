@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
@@ -94,10 +94,10 @@ def _streak(length: float, thickness: float, wind: float, opacity: float) -> Pla
     return np.asarray(255 * opacity * faded, np.uint8)
 
 
-def _veil(scene: Scene, strength: float) -> VeilStage:
-    def maps(geometry: Geometry) -> VeilMaps:
+def _veil(scene: Scene, strength: float) -> SteadyVeil:
+    def change(geometry: Geometry) -> Change:
         far = 1 - np.exp(-geometry.depth_m / 45.0)
         cover = cv2.blur(far.astype(np.float32), (9, 9)) * strength
-        return VeilMaps(1 - cover, cover * 0.62, (0.006, -0.004))
+        return Change.veil(1 - cover, cover * 0.62, scene.levels, (0.006, -0.004))
 
-    return VeilStage(maps, scene.levels)
+    return SteadyVeil(change)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
@@ -32,14 +32,14 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, scene.levels.luma(min(0.97, 1.25 * sky_luma)), opaque=True)
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         cover = 0.34 * strength * (1 - np.exp(-geometry.depth_m / 40.0))
-        return VeilMaps(1 - cover, cover * 0.80, (0.01, -0.008))
+        return Change.veil(1 - cover, cover * 0.80, scene.levels, (0.01, -0.008))
 
     grade = cloud.grade.then(Grade.exposure(0.22 * strength)).then(Grade.saturation(mix(1, 0.85, strength)))
     return Parts(
         shading=cloud.shading,
-        air=(VeilStage(maps, scene.levels),),
+        air=(SteadyVeil(change),),
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, grow, rounded, scale
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, rounded, scale
 from skill_tools.workers.augmentation.scene import Geometry, View
 
 Curve = NDArray[np.float64]
@@ -173,14 +173,13 @@ class GradeStage:
 class Change:
     """out = in x gain + add, a pixel, in codes: what fog, sky, lamps, water and darkness do where they are.
 
-    All maps are of the small size.
+    All maps are of the small size. One gain serves luma and chroma, as it does with light.
     """
 
     gain: Map
-    """Of luma, 0 to 1."""
+    """0 to 1."""
     add: Map
     """Codes of luma."""
-    gain_chroma: Map
     add_u: Map
     add_v: Map
 
@@ -189,20 +188,13 @@ class Change:
         return Change(
             self.gain * following.gain,
             self.add * following.gain + following.add,
-            self.gain_chroma * following.gain_chroma,
-            self.add_u * following.gain_chroma + following.add_u,
-            self.add_v * following.gain_chroma + following.add_v,
+            self.add_u * following.gain + following.add_u,
+            self.add_v * following.gain + following.add_v,
         )
 
     def where(self, share: Map) -> Change:
         """Return the part of the change that remains where `share` is 1, none where it is 0."""
-        return Change(
-            1 - share * (1 - self.gain),
-            self.add * share,
-            1 - share * (1 - self.gain_chroma),
-            self.add_u * share,
-            self.add_v * share,
-        )
+        return Change(1 - share * (1 - self.gain), self.add * share, self.add_u * share, self.add_v * share)
 
     @classmethod
     def veil(cls, passes: Map, light: Map, levels: Levels, chroma: tuple[float, float] = (0.0, 0.0)) -> Self:
@@ -218,7 +210,7 @@ class Change:
         # Black and grey have codes of their own, which must come out unscaled.
         shut = 1 - passes
         add_u, add_v = (shut * 128 + light * (part * levels.chroma_span) for part in chroma)
-        return cls(passes, shut * levels.black + light * levels.luma_span, passes, add_u, add_v)
+        return cls(passes, shut * levels.black + light * levels.luma_span, add_u, add_v)
 
 
 class Veil(Protocol):
@@ -256,24 +248,33 @@ class Veils:
         self._veils = veils
         self._steady = all(veil.steady for veil in veils)
         self._geometry: Geometry | None = None
+        self._maps: tuple[tuple[Plane, Plane], ...] = ()
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
+        if not self._maps:
+            gains = [np.empty_like(plane) for plane in (planes.y, planes.u)]
+            adds = [np.empty_like(plane) for plane in (planes.y, planes.u, planes.v)]
+            self._maps = tuple(zip((gains[0], gains[1], gains[1]), adds, strict=True))
         if not self._steady or view.geometry is not self._geometry:
             self._geometry = view.geometry
-            self._prepare(planes, view)
+            self._prepare(reduce(Change.then, (veil.change(view) for veil in self._veils)))
         for plane, (gain, add) in zip((planes.y, planes.u, planes.v), self._maps, strict=True):
             scale(plane, gain, plane)
             cv2.add(plane, add, dst=plane)
 
-    def _prepare(self, planes: Planes, view: View) -> None:
-        change = reduce(Change.then, (veil.change(view) for veil in self._veils))
-        gain_chroma = grow(as_codes(change.gain_chroma), planes.half_size)
-        self._maps: tuple[tuple[Plane, Plane], ...] = (
-            (grow(as_codes(change.gain), planes.size), grow(rounded(change.add), planes.size)),
-            (gain_chroma, grow(rounded(change.add_u), planes.half_size)),
-            (gain_chroma, grow(rounded(change.add_v), planes.half_size)),
-        )
+    def _prepare(self, change: Change) -> None:
+        """Write the maps at the planes' sizes; always into the same memory, for that is half of the cost."""
+        (gain, add), (gain_chroma, add_u), (_, add_v) = self._maps
+        codes = as_codes(change.gain)
+        for small, full in (
+            (codes, gain),
+            (codes, gain_chroma),
+            (rounded(change.add), add),
+            (rounded(change.add_u), add_u),
+            (rounded(change.add_v), add_v),
+        ):
+            cv2.resize(small, full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
 
 
 def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 
@@ -91,10 +89,7 @@ class Flattening:
         takes = 0.85 * less * np.maximum(base - self._pivot, 0) / own
         # How fast the change follows a pixel's luma: not where the dark is spared.
         bends = less * slope * np.clip(base / 0.36 - 0.5, 0, 1)
-        veil = Change.veil(np.clip(1 - takes - bends, 0, 1), lifts + bends * own, levels)
-        return replace(
-            veil, gain_chroma=np.ones_like(base), add_u=np.zeros_like(base), add_v=np.zeros_like(base)
-        )
+        return Change.veil(np.clip(1 - takes - bends, 0, 1), lifts + bends * own, levels)
 
 
 def _new_sky(scene: Scene, strength: float, luma: float, chroma: tuple[float, float]) -> tuple[Veil, ...]:

@@ -66,12 +66,13 @@ class Falling:
         if self._alpha is None:
             self._alpha = np.empty_like(planes.y)
             self._flat = np.full_like(planes.y, self._light)
+            self._brighter = np.empty_like(planes.y)
         alpha = self._alpha
         alpha[:] = 0
         for serial, layer in enumerate(self._layers):
             layer.add_to(alpha, view.time_s, serial)
         # A drop carries light from the whole sky, so it shows where the picture is darker than that.
-        brighter = cv2.subtract(self._flat, planes.y)
+        brighter = cv2.subtract(self._flat, planes.y, dst=self._brighter)
         cv2.add(planes.y, scale(brighter, alpha, brighter), dst=planes.y)
         if self._opaque:
             self._hide_colour(planes, alpha)

@@ -13,7 +13,7 @@ from skill_tools.workers.augmentation.effects.particles import Falling, Layer, s
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
-_DISTANCES_M = (2.6, 4.5, 8.0, 14.0, 24.0)
+_DISTANCES_M = (2.6, 5.0, 10.0, 20.0)
 _EXPOSURE_S = 1 / 70
 _DROP_MM = 2.0
 _KINDS = 32  # of streaks in a layer
@@ -62,7 +62,7 @@ def rain_layers(
         length = max(4, round(velocity * _EXPOSURE_S * px_per_m))
         thickness = max(0.7, 3.2e-3 * px_per_m)
         # Number of drops in a slice of air grows with the square of its distance and with its depth.
-        count = round(85 * strength * (distance / 2.6) ** 1.35)
+        count = round(105 * strength * (distance / 2.6) ** 1.35)
         opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
         period = round(height * rng.uniform(1.15, 1.45)) + 2 * length
         drawn = sheet(size, period)

@@ -13,7 +13,7 @@ from skill_tools.workers.augmentation.effects.particles import Falling, Layer, s
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
-_DISTANCES_M = (2.2, 4.0, 7.0, 12.0, 20.0)
+_DISTANCES_M = (2.2, 4.5, 9.0, 18.0)
 _VELOCITY_M_S = 1.1
 _FLAKE_M = 0.007
 _KINDS = 32  # of flakes in a layer
@@ -55,7 +55,7 @@ def _layer(
     opacity = mix(0.5, 0.95, strength) * (0.75 if distance < 3 else 0.85)
     period = round(height * rng.uniform(1.15, 1.45))
     drawn = sheet(size, period)
-    count = 60 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
+    count = 75 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
     stamps = [
         _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
         for _ in range(_KINDS)

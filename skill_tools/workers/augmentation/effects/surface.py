@@ -157,7 +157,6 @@ class WetGround:
         return Change(
             passes,
             shut * black + share * (mirrored[0] - black),
-            passes,
             shut * 128 + share * (mirrored[1] - 128) + mud * (self._above[1] - 128 - 12.0),
             shut * 128 + share * (mirrored[2] - 128) + mud * (self._above[2] - 128 + 7.0),
         )

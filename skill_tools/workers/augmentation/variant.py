@@ -125,7 +125,6 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
     wish, rendered, evaluation = made.wish, made.rendered, made.evaluation
     output = probe(Path(config.data.output_dir) / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
-    skipped = [f"{len(rendered.skipped)} broken packets were decoded around."] if rendered.skipped else []
     effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
     return {
         "version": VERSION,
@@ -136,7 +135,13 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
         "rendered_vars": dict(wish.values),
         "strengths": {variable: round(value, 4) for variable, value in wish.strengths.items()},
         "parameters": _rounded(rendered.chains[0].parameters) if rendered.chains else {},
-        "notes": [*wish.notes, *effect_notes, *rendered.notes, *skipped, *_failures(config, evaluation)],
+        "notes": [
+            *wish.notes,
+            *effect_notes,
+            *rendered.notes,
+            *_notes_on(source, rendered),
+            *_failures(config, evaluation),
+        ],
         "source": _described(source, rendered.frames),
         "output": _described(output, rendered.frames),
         "scenes": [
@@ -153,6 +158,17 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
         "peak_memory_mb": _peak_memory_mb(),
         "fps": round(rendered.frames / max(rendered.timings_s["total"], 1e-6), 2),
     }
+
+
+def _notes_on(source: ClipInfo, rendered: Rendered) -> list[str]:
+    """Return what has to be said of the source, in whole sentences."""
+    notes = []
+    if rendered.skipped:
+        broken, first = len(rendered.skipped), rendered.skipped[0]
+        notes.append(f"{broken} broken packet{'s'[: broken > 1]} decoded around; the first: {first}.")
+    if source.interlaced:
+        notes.append("The source is interlaced: its fields were woven apart, a frame for a frame.")
+    return notes
 
 
 def _evaluators(config: Config, evaluation: Evaluation) -> dict[str, Any]:

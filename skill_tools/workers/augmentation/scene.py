@@ -380,8 +380,11 @@ def _foreground(small: Planes, scene: Scene) -> Map:
     # What stood long enough to be in the background leaves a ghost there when it goes, but what then
     # shows is like the ground around it.
     difference = cv2.min(_distance(small, scene.background), _distance(small, scene.plain_ground))
-    excess = cv2.blur(difference, (3, 3)) - 0.7 * _FOREGROUND_CODES
-    share: Map = np.clip(excess / (0.6 * _FOREGROUND_CODES), 0, 1)
+    soft = cv2.blur(difference, (3, 3))
+    # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
+    inside = cv2.dilate(soft, np.ones((5, 5)))
+    least = np.maximum(0.55 * inside, 0.7 * _FOREGROUND_CODES)
+    share: Map = np.clip((soft - least) / np.maximum(0.15 * inside, 0.6 * _FOREGROUND_CODES), 0, 1)
     return share
 
 

@@ -60,6 +60,8 @@ class Geometry:
     """Row of the horizon as a part of the height; negative when it lies above the picture."""
     depth_m: Map
     """Distance in metres, to scale only if the camera is at its assumed height."""
+    trust: float = 1.0
+    """How far the ground may be taken for one, 0 to 1: what covers it wholly is shown as far as that."""
 
     @property
     def camera_height_m(self) -> float:
@@ -128,7 +130,7 @@ class Tracker:
         self._ground = cv2.addWeighted(self._ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
         depth = _depth(self._ground, old.sky, old.horizon, self._scene.size)
         depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
-        return Geometry(_spared(self._ground, small), old.sky, old.horizon, depth)
+        return Geometry(spared(self._ground, small), old.sky, old.horizon, depth, old.trust)
 
 
 def shrunk(planes: Planes) -> Planes:
@@ -165,7 +167,13 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
     sky = _sky(background, levels)
     colours, ground = GroundColours.learned(background, sky, _trodden(samples, background, still=still))
     horizon = _horizon(ground, sky)
-    geometry = Geometry(_spared(ground, background), sky, horizon, _depth(ground, sky, horizon, size))
+    geometry = Geometry(
+        spared(ground, background, still=still),
+        sky,
+        horizon,
+        _depth(ground, sky, horizon, size),
+        _trust(ground, background, colours),
+    )
     return Scene(
         size,
         levels,
@@ -337,6 +345,27 @@ def _sky(frame: Planes, levels: Levels) -> Map:
     return np.clip(guided(luma, cv2.dilate(kept, np.ones((3, 3))), radius=4, epsilon=1e-3), 0, 1)
 
 
+def _trust(ground: Map, frame: Planes, colours: GroundColours) -> float:
+    """Return how far what was taken for ground looks like one.
+
+    In a close-up the lower part of the picture is a face, a car or a tree, and would be covered with snow.
+    Ground has a colour of its own, seldom reaches into the upper third, and shows few strong edges: a
+    meadow, gravel or cobbles seen from near are then mistrusted as well, and stay bare.
+    """
+    where = ground > 0.5
+    if not where.any():
+        return 0.0
+    soft = cv2.GaussianBlur(frame.y, (0, 0), 1.0)
+    across, down = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *axis)) for axis in ((1, 0), (0, 1)))
+    busy = float((cv2.add(across, down)[where] > 60).mean())
+    high = float(where[: len(where) // 3].mean())
+    odds = np.clip(colours.odds[_bins(frame)], 0.02, 0.98)
+    evidence = np.log(odds / (1 - odds))
+    own = float(evidence[where].mean() - evidence[~where].mean()) if not where.all() else 0.0
+    terms = ((0.30 - busy) / 0.12, (0.45 - high) / 0.25, (own - 0.8) / 1.2)
+    return float(np.prod(np.clip(terms, 0, 1)))
+
+
 def _horizon(ground: Map, sky: Map) -> float:
     """Return the horizon's row: under the sky where one is seen, else above where the ground ends.
 
@@ -494,18 +523,40 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     return ground
 
 
-def _spared(ground: Map, frame: Planes) -> Map:
-    """Return the ground without what is dark and stands out from it: a bar, a wheel, a person."""
-    spared: Map = ground * (1 - _darker_than_around(frame.y.astype(np.float32) / 255.0, ground))
-    return spared
+def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
+    """Return the ground without what stands out from it: a bar, a wheel, a person.
+
+    Under a `still` camera, where it is done once, also without posts, be they bright or dark.
+    """
+    luma = frame.y.astype(np.float32) / 255.0
+    darker = _around(luma, ground) - luma
+    left: Map = ground * (1 - np.clip(darker / 0.10 - 1.6, 0, 1))
+    if still:
+        for hat, apart in ((cv2.MORPH_TOPHAT, -darker), (cv2.MORPH_BLACKHAT, darker)):
+            left = left * (1 - _upright(luma, hat) * np.clip((apart - 0.03) / 0.05, 0, 1))
+    return left
 
 
-def _darker_than_around(luma: Map, ground: Map) -> Map:
-    """Return where something dark stands out from the ground around it: a bar, a wheel, a person."""
+def _around(luma: Map, ground: Map) -> Map:
+    """Return the mean luma of the ground around each place."""
     side = luma.shape[1] // 6 | 1
     weight = cv2.blur(ground, (side, side)) + 1e-3
-    around = cv2.blur(luma * ground, (side, side)) / weight
-    return np.clip((around - luma) / 0.10 - 1.6, 0, 1)
+    around: Map = cv2.blur(luma * ground, (side, side)) / weight
+    return around
+
+
+def _upright(luma: Map, hat: int) -> Map:
+    """Return where something thin stands: narrow along the row, and that over a tenth of the height.
+
+    Top hat for what is bright, bottom hat for what is dark, along rows, opened along columns. A line on the
+    ground that leads straight away from the camera passes for a post.
+    """
+    height, width = luma.shape
+    narrow = cv2.blur(cv2.morphologyEx(luma, hat, np.ones((1, width // 24 | 1))), (1, 5))
+    tall = cv2.morphologyEx(narrow, cv2.MORPH_OPEN, np.ones((height // 10 | 1, 1)))
+    # A pixel to the sides, whose edge the ground's map would lap over.
+    stands: Map = cv2.blur(np.clip((tall - 0.02) / 0.04, 0, 1), (3, 1))
+    return stands
 
 
 def _reaching_down(belief: Map) -> Map:

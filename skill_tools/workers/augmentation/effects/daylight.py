@@ -48,7 +48,7 @@ HOURS = {
     "midday": Hour(5900, 7200, 0.54, (0.30, 0.75), 1.22, 1.12, adaptation=0.55),
     "afternoon": Hour(4900, 7200, 0.46, (-0.25, 0.25), 1.10, 1.08, glow=0.08, adaptation=0.45),
     "golden_hour": Hour(3200, 7000, 0.40, (-0.8, -0.1), 1.06, 1.15, haze=0.08, glow=0.26, adaptation=0.36),
-    "evening": Hour(3050, 8200, 0.27, (-1.9, -0.7), 1.10, 0.95, glow=0.10, adaptation=0.48),
+    "evening": Hour(2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42),
     "sunset": Hour(2500, 10000, 0.29, (-1.7, -0.6), 1.12, 1.15, haze=0.10, glow=0.30, adaptation=0.48),
     "twilight": Hour(7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35),
     "blue_hour": Hour(11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18),

@@ -97,7 +97,11 @@ class Glow:
         # Lamps are small; walls, vans and skies that are merely white don't shine at night.
         side = max(3, bright.shape[1] // 40) | 1
         lamps = cv2.subtract(bright, cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side))))
-        lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (4 * side, 4 * side)), alpha=1.3))
+        # Nor do the parts of something larger that is white.
+        for around, share in ((2 * side, 1.8), (4 * side, 1.3)):
+            lamps = cv2.subtract(
+                lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share)
+            )
         lamps = scale(lamps, self._place_for_lamps(view.geometry))
         if not lamps.any():
             return

@@ -55,6 +55,10 @@ HOURS = {
 }
 
 
+_NEUTRAL = 0.04  # Cr - Cb of whites that pass for white
+_NOTED = 0.6
+
+
 def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return what a time of day does to a scene.
 
@@ -65,7 +69,10 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     spec = HOURS[hour]
     stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength
     # Hours whose light differs little from the source's still have to be told apart from it.
-    kelvin, shadows = (6504 * (given / 6504) ** strength for given in (spec.sun_kelvin, spec.sky_kelvin))
+    left, notes = _left_of_the_cast(spec, scene)
+    kelvin, shadows = (
+        6504 * (given / 6504) ** (strength * left) for given in (spec.sun_kelvin, spec.sky_kelvin)
+    )
     split = min(0.36, 0.72 * scene.light.median)
     grade = (
         Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation, shadows=shadows, split=split)
@@ -81,7 +88,17 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     if spec.glow:
         lamps = (_low_sun(spec.glow * strength, side, kelvin, scene.levels),)
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
-    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters)
+    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters, notes=notes, already=bool(notes))
+
+
+def _left_of_the_cast(spec: Hour, scene: Scene) -> tuple[float, tuple[str, ...]]:
+    """Return which part of an hour's cast the source, by its whites, doesn't have yet, and the note."""
+    blue, red = tint_of(spec.sun_kelvin, scene.levels, adaptation=spec.adaptation)
+    wanted = (red - blue) * scene.light.light
+    there = scene.light.cast * np.sign(wanted) - _NEUTRAL
+    left = float(np.clip(1 - there / max(abs(wanted), _NEUTRAL), 0.15, 1))
+    note = "The source has this light's colour already: less of it is added."
+    return left, (note,) if left < _NOTED else ()
 
 
 def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:

@@ -104,9 +104,7 @@ class Glow:
         lamps = cv2.subtract(bright, cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side))))
         # Nor do the parts of something larger that is white.
         for around, share in ((2 * side, 1.8), (4 * side, 1.3)):
-            lamps = cv2.subtract(
-                lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share)
-            )
+            lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share))
         lamps = scale(lamps, self._place_for_lamps(view.geometry))
         if not lamps.any():
             return

@@ -14,6 +14,7 @@ from skill_tools.errors import ArtifactError
 from skill_tools.flows.catalog import FLOWS
 from skill_tools.flows.configs import read_manifest
 from skill_tools.journal import RunRecord
+from skill_tools.media.found_again import FoundAgain
 from skill_tools.media.probe import probe
 from skill_tools.media.report import (
     ClipReport,
@@ -36,6 +37,7 @@ from skill_tools.tools.render_compare import RenderCompareOutput, RenderedCompar
 from skill_tools.tools.stage_artifacts import StageArtifactsOutput, StagedClip, StagedVariant
 
 MAX_MEDIA = 12
+COCO_FILE = "annotations_coco.json"
 MAX_NAMED = 5
 
 
@@ -177,6 +179,7 @@ def _variant(
         overlay=_existing(labels / "overlay.mp4"),
         contact_sheet=sheet,
         label_counts=LabelCounts.of(_json(originals / "summary.json"), _json(labels / "summary.json")),
+        found_again=FoundAgain.of(_json(originals / COCO_FILE), _json(labels / COCO_FILE)),
         evaluators=Evaluator.all_of(metadata),
         questions=Question.all_of(_json(originals / "mcq.json"), _json(labels / "mcq.json")),
         metadata=metadata,

@@ -18,13 +18,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
+from skill_tools.media.found_again import matches
 from skill_tools.media.probe import probe
 from skill_tools.workers.augmentation.cli import main as make_variant
 from skill_tools.workers.augmentation.gallery import middle, pairs
 from skill_tools.workers.labeling.classes import CLASS_NAMES
-from skill_tools.workers.labeling.detector import Detections, iou
+from skill_tools.workers.labeling.detector import Detections
 from skill_tools.workers.labeling.frames import read_pictures
 from skill_tools.workers.labeling.nanodet import NanoDet
 from skill_tools.workers.labeling.weights import find_weights
@@ -33,7 +32,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets/samples/campus_walkway.mp4"
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 THRESHOLD = 0.2
-LEAST_IOU = 0.5
 STEP = 6
 
 
@@ -66,13 +64,10 @@ def detected(clip: Path, detector: NanoDet) -> Iterator[Detections]:
 
 def found_again(original: Detections, other: Detections) -> int:
     """Return how many boxes of `original` have one of their class in `other`, each counted for one."""
-    overlap = iou(original.boxes, other.boxes) * (original.classes[:, None] == other.classes[None, :])
-    found = 0
-    while overlap.size and overlap.max() >= LEAST_IOU:
-        row, column = np.unravel_index(int(overlap.argmax()), overlap.shape)
-        overlap[row], overlap[:, column] = 0, 0
-        found += 1
-    return found
+    return sum(
+        matches(original.boxes[original.classes == kind], other.boxes[other.classes == kind])
+        for kind in set(original.classes.tolist())
+    )
 
 
 def main() -> None:

@@ -187,7 +187,7 @@ def _evaluators(config: Config, made: Made) -> dict[str, Any]:
         verdicts = made.evaluation.attributes()
         found["attribute_verification"] = {
             "passed": all(one.passed or variable in made.already for variable, one in verdicts.items()),
-            "already_in_the_source": sorted(made.already),
+            **({"already_in_the_source": sorted(made.already)} if made.already else {}),
             "values": {variable: asdict(verdict) for variable, verdict in verdicts.items()},
         }
     return found

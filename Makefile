@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals lint lock pages bench clean
+.PHONY: help setup setup-dev demo test evals lint lock pages gallery bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ lint: setup-dev ## Check style and types
 
 pages: setup-dev ## Write the generated schemas and pages anew
 	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools
+
+gallery: setup-dev ## Draw every value on the sample clip for references/augmentation.md
+	@$(BIN)/python -m skill_tools.workers.augmentation.gallery $(SAMPLE) references/augmentation.md
 
 bench: setup-dev ## Measure; prints ratios against baselines of the same run
 	@for file in tests/bench/*.py; do $(BIN)/python $$file; done

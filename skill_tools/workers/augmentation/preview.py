@@ -189,7 +189,8 @@ class _Studio:
 
     def _drawn(self, planes: Planes, width: int, height: int) -> Picture:
         frame = VideoFrame(*planes.size, "yuv420p")
-        planes.into(frame)
+        drawn = Planes.of(frame)
+        drawn.y[:], drawn.u[:], drawn.v[:] = planes.y, planes.u, planes.v
         return as_picture(frame, self._info, width, height)
 
     def _titled(self, picture: Picture, wish: Wish | None) -> Picture:

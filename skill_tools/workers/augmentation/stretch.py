@@ -141,9 +141,9 @@ def _shot(
 
 
 def resized(planes: Planes, size: tuple[int, int]) -> Planes:
-    """Return the planes scaled down to (width, height), averaged; the same ones when they have that size."""
+    """Return the planes, in memory of their own, scaled to (width, height) by averaging."""
     if planes.size == size:
-        return planes
+        return planes.copy()
     half = (size[0] + 1) // 2, (size[1] + 1) // 2
     return Planes(
         cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA),

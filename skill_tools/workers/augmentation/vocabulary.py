@@ -51,6 +51,7 @@ SYNONYMS: Mapping[str, str] = {
 }
 """Other names of variables, as cookbooks use them."""
 
+_IN_THE_OPEN = frozenset({"rain", "fog", "snow"})
 _WETTED_BY = {"rain": "wet", "snow": "snow"}
 
 
@@ -83,20 +84,18 @@ def wish_for(
     the same on every machine, and independent of the other variables.
 
     Raises:
-        InputError: an unknown variable or value, or two names of one variable that disagree.
+        InputError: an unknown variable or value.
     """
     asked: dict[str, str] = {}
-    for given, value in sampled.items():
-        variable = canonical(given)
+    notes: list[str] = []
+    # The variable's own name first: it decides over its other names.
+    for given in sorted(sampled, key=lambda given: given not in VALUES):
+        variable, value = canonical(given), sampled[given]
         _check_value(given, variable, value)
         if asked.setdefault(variable, value) != value:
-            raise InputError(
-                f"{given}={value} contradicts {variable}={asked[variable]}: both name the {variable}.",
-                expected="one value for a variable",
-                remedy="Leave one of them out.",
-                code="input.variable_twice",
-            )
-    values, notes = _reconciled({variable: asked[variable] for variable in VALUES if variable in asked})
+            notes.append(f"{given}={value} contradicts {variable}={asked[variable]}, which is shown.")
+    values, resolved = _reconciled({variable: asked[variable] for variable in VALUES if variable in asked})
+    notes += resolved
     strengths = {
         variable: _strength(variable, value, fixed, seed, name) for variable, value in values.items()
     }
@@ -147,7 +146,7 @@ def _check_value(given: str, variable: str, value: str) -> None:
 
 
 def _reconciled(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Resolve contradictions: precipitation decides over the ground it falls on, lamps over the sun."""
+    """Resolve contradictions: what falls decides over the ground that it falls on, lamps over the sun."""
     notes: list[str] = []
     weather, surface = values.get("weather", ""), values.get("surface")
     if surface == "dry" and weather in _WETTED_BY:
@@ -158,6 +157,8 @@ def _reconciled(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
         notes.append(f"weather={weather} implies surface={_WETTED_BY[weather]}.")
     if "lighting" in values and "time_of_day" in values:
         notes.append("lighting and time_of_day are both given: lamps are shown over the light of that hour.")
+    if "lighting" in values and weather in _IN_THE_OPEN:
+        notes.append(f"lighting is a room's, weather={weather} is of the open air: both are shown.")
     return values, notes
 
 

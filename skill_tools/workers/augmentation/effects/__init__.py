@@ -41,6 +41,8 @@ class Chain:
     parameters: Mapping[str, Mapping[str, float]]
     """Figures by variable."""
     notes: tuple[str, ...]
+    already: frozenset[str]
+    """Variables whose value the source shows already."""
 
 
 def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
@@ -78,6 +80,7 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
         tuple(stages),
         {variable: part.parameters for variable, part in parts.items()},
         tuple(note for part in every for note in part.notes),
+        frozenset(variable for variable, part in parts.items() if part.already),
     )
 
 

@@ -307,6 +307,8 @@ class Parts:
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Figures for the variant's metadata."""
     notes: tuple[str, ...] = ()
+    already: bool = False
+    """Whether the source shows the value already, so that little is changed."""
 
 
 def stops_toward(target: float, median: float, low: float, high: float) -> float:

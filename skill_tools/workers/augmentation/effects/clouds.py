@@ -35,8 +35,9 @@ def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts: 
     compressed while texture stays, by splitting luma into an edge-keeping base and detail (Durand and
     Dorsey, "Fast Bilateral Filtering for the Display of High-Dynamic-Range Images", 2002; here with a
     guided filter). A seen sky becomes an even grey, brighter toward the zenith (CIE standard overcast
-    sky, Moon and Spencer 1942).
+    sky, Moon and Spencer 1942). A source whose light is soft already is flattened less.
     """
+    base_contrast = mix(1.0, 0.64, strength * (1 - 0.7 * scene.light.flat))
     grade = (
         Grade.exposure(-0.22 * strength)
         .then(Grade.contrast(mix(1.0, 0.95, strength)))
@@ -45,10 +46,10 @@ def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts: 
         .then(Grade.temperature(mix(6504, 7600, strength), scene.levels, adaptation=0.35))
     )
     shading: tuple[Veil, ...] = (
-        Flattening(scene, mix(1.0, 0.64, strength)),
+        Flattening(scene, base_contrast),
         *_new_sky(scene, 0.85 * strength, 0.74, (0.0, 0.0)),
     )
-    return Parts(shading=shading, grade=grade, parameters={"base_contrast": mix(1.0, 0.64, strength)})
+    return Parts(shading=shading, grade=grade, parameters={"base_contrast": base_contrast})
 
 
 class Flattening:

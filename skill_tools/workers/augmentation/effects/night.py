@@ -21,6 +21,8 @@ from skill_tools.workers.augmentation.planes import (
 )
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
+_DARK = 0.22  # median luma of what is a night already
+
 
 def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return a lamp-lit night.
@@ -29,7 +31,8 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     Ferwerda, "A Spatial Post-Processing Algorithm for Images of Night Scenes", 2002); sodium and LED
     lamps light pools on the ground; small bright things keep shining and glow by scatter in the lens.
     """
-    stops = stops_toward(0.10, scene.light.median, -4.2, -2.0) * strength
+    already = scene.light.median < _DARK
+    stops = stops_toward(0.10, scene.light.median, -4.2, -0.6 if already else -2.0) * strength
     dark = (
         Grade.exposure(stops)
         .then(Grade.saturation(mix(1, 0.42, strength)))
@@ -46,6 +49,8 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         lamps=(TwoLights(dark, lamp, pools, scene.levels), Glow(scene, strength)),
         sensor=(SensorNoise(2.2 * strength, rng),),
         parameters={"stops": stops},
+        notes=("The source is dark already: it is darkened less.",) if already else (),
+        already=already,
     )
 
 
@@ -97,7 +102,9 @@ class Glow:
         # Lamps are small; walls, vans and skies that are merely white don't shine at night.
         side = max(3, bright.shape[1] // 40) | 1
         lamps = cv2.subtract(bright, cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side))))
-        lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (4 * side, 4 * side)), alpha=1.3))
+        # Nor do the parts of something larger that is white.
+        for around, share in ((2 * side, 1.8), (4 * side, 1.3)):
+            lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share))
         lamps = scale(lamps, self._place_for_lamps(view.geometry))
         if not lamps.any():
             return

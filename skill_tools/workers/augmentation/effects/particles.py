@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.planes import Plane, Planes, scale
-from skill_tools.workers.augmentation.scene import View
+from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import seed_for
 
 
@@ -50,6 +50,13 @@ class Layer:
                 if drawn.size:
                     cv2.add(shown, drawn, dst=shown)
             row, source, turn = row + rows, 0, turn + 1
+
+
+def not_doubled(scene: Scene, strength: float) -> tuple[float, tuple[str, ...]]:
+    """Return the strength for what falls, less where something falls in the source already, and the note."""
+    if not scene.falling:
+        return strength, ()
+    return 0.35 * strength, ("Rain or snow falls in the source already: less of it is added.",)
 
 
 class Falling:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
@@ -28,6 +28,7 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007). Drops beyond the last layer are a
     veil after Koschmieder.
     """
+    strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
     wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
     layers = rain_layers(scene.size, strength, wind, rng)
@@ -46,6 +47,8 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},
+        notes=notes,
+        already=bool(notes),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
@@ -25,6 +25,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     Flakes of some 7 mm sink at about 1.1 m/s whatever their size (Locatelli and Hobbs, "Fall Speeds and
     Masses of Solid Precipitation Particles", 1974) and sway; far ones are a white veil after Koschmieder.
     """
+    strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.9 * strength, rng)
     wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
     layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
@@ -43,6 +44,8 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},
+        notes=notes,
+        already=bool(notes),
     )
 
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
 from skill_tools.workers.augmentation.planes import Map, Planes, as_codes, grow, shrink
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
+_HALF = 0.5
+_TRUSTED = 0.5
 _ALL_IN_ONE = np.empty(0, np.int16)  # a second map for `cv2.remap` where the first holds both coordinates
 
 
@@ -23,7 +25,7 @@ def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # no
     """Return a dry, slightly dusty ground: paler and of less contrast, its gloss gone."""
 
     def change(geometry: Geometry) -> Change:
-        cover = 0.30 * strength * geometry.ground * _paved(scene.background, scene)
+        cover = 0.30 * strength * geometry.trust * geometry.ground * _paved(scene.background, scene)
         light = cover * min(0.80, scene.light.median + 0.36)
         return Change.veil(1 - cover, light, scene.levels, (-0.012, 0.010))
 
@@ -64,15 +66,22 @@ def flooding(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
 
 
 def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
-    """Return ground under snow: white with a cast of sky, thin in patches, its own marks half seen."""
+    """Return ground under snow: white with a cast of sky, thin in patches, its own marks half seen.
+
+    Under a standing camera it lies on what else is green as well: lawns behind a kerb, hedges, trees.
+    """
     patch = int(rng.integers(1 << 31))
+    green = _green(scene)
 
     def change(geometry: Geometry) -> Change:
         thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
-        return Change.veil(1 - cover, cover * (0.80 + 0.08 * thickness), scene.levels, (0.012, -0.010))
+        relief = patches(geometry, scene, 0.5, np.random.default_rng(patch + 1))
+        cover = geometry.trust * np.maximum(geometry.ground, green)
+        cover *= np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
+        light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
+        return Change.veil(1 - cover, light, scene.levels, (0.012, -0.010))
 
-    return Parts(ground=(OnGround(SteadyVeil(change), scene),))
+    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
 
 
 def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -81,10 +90,17 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
 
     def change(geometry: Geometry) -> Change:
         drift = patches(geometry, scene, 3.5, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
+        cover = geometry.trust * geometry.ground
+        cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
         return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
 
-    return Parts(ground=(OnGround(SteadyVeil(change), scene),))
+    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
+
+
+def _mistrusted(scene: Scene) -> tuple[str, ...]:
+    if scene.geometry.trust > _TRUSTED:
+        return ()
+    return ("No ground could be told from what stands on it: little or nothing lies there.",)
 
 
 class OnGround:
@@ -101,11 +117,10 @@ class OnGround:
         change = self._veil.change(view)
         if not view.scene.still:
             return change
-        # A little too small: cover that laps over an edge is seen less than a bare seam around it.
-        mask = cv2.erode((view.foreground > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
+        mask = (view.foreground > _HALF).astype(np.float32)
         if not mask.any():
             return change
-        return change.where(1 - cv2.blur(mask.astype(np.float32), (3, 3)))
+        return change.where(1 - cv2.blur(mask, (3, 3)))
 
 
 @dataclass(frozen=True)
@@ -177,9 +192,10 @@ class WetGround:
             pool = np.full_like(noise, 0.5 * film.standing)
         mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
         rough = paved * (0.72 + 0.56 * noise if scene.still else 1.0)
-        share = geometry.ground * np.minimum(
-            (1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78
-        )
+        # On what may be no ground a mirror would be seen for what it is.
+        pool *= geometry.trust
+        share = (0.5 + 0.5 * geometry.trust) * geometry.ground
+        share *= np.minimum((1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78)
         dark = film.darkening ** (1 / 2.2)
         kept = 1 - (1 - dark) * (0.45 + 0.55 * paved)
         kept = kept * (1 - 0.35 * pool)
@@ -229,6 +245,19 @@ def _paved(frame: Planes, scene: Scene) -> Map:
     span = scene.levels.chroma_span
     colour = np.hypot(frame.u.astype(np.float32) - 128, frame.v.astype(np.float32) - 128) / span
     return cv2.blur(np.exp(-((colour / 0.085) ** 2)).astype(np.float32), (5, 5))
+
+
+def _green(scene: Scene) -> Map:
+    """Return where much of the background is as green as plants are; nowhere under a moving camera."""
+    frame, span = scene.background, scene.levels.chroma_span
+    if not scene.still:
+        return np.zeros(frame.y.shape, np.float32)
+    blue, red = ((plane.astype(np.float32) - 128) / span for plane in (frame.u, frame.v))
+    green = np.clip((-blue - 0.03) / 0.04, 0, 1) * np.clip((0.03 - red) / 0.02, 0, 1)
+    side = frame.y.shape[1] // 24 | 1
+    many = cv2.blur(cv2.blur(green, (5, 5)), (side, side // 2 | 1))
+    area: Map = cv2.blur(green, (3, 3)) * np.clip((many - 0.35) / 0.3, 0, 1) * (1 - scene.geometry.sky)
+    return spared(area, frame, still=True)
 
 
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:

@@ -594,6 +594,10 @@ def _policy(given: argparse.Namespace) -> int:
         raise InputError(
             f"There is no rule {given.rule!r}", expected=", ".join(RULES), code="input.unknown_rule"
         )
+    page = _settings(given).skill_dir / "references" / "policy.md"
+    if given.rule and page.is_file():
+        print(_section(page.read_text(encoding="utf-8"), given.rule))
+        return 0
     for rule in RULES.values():
         if given.rule not in {None, rule.id}:
             continue
@@ -602,6 +606,13 @@ def _policy(given: argparse.Namespace) -> int:
         where += ["run_script"] if rule.id in RUN_SCRIPT_GUARDS else []
         print(f"{rule.id:22} {rule.outcome:4} {rule.sentence}  [{', '.join(where)}]")
     return 0
+
+
+def _section(page: str, rule: str) -> str:
+    """Return a rule's section of the policy page as it reads at a terminal: no links, no fences."""
+    section = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    text = next(part for part in section if part.startswith(f"{rule}\n"))
+    return re.sub(r"\[(`\w+`)\]\(\S+\)|^```\w*\n", r"\1", text, flags=re.MULTILINE).strip()
 
 
 COMMANDS = {

@@ -219,7 +219,7 @@ def _without(bubble: Message, sentence: str) -> tuple[Message, ...]:
 
 def finding_of(rule: str, facts: Facts) -> Finding | None:
     """Return what a rule has against the bubbles; the corrected call has them all put right."""
-    found = [one for one in faults(facts) if one.rule == rule]
+    found = [one for one in facts.once(faults) if one.rule == rule]
     if not found:
         return None
     corrected: NextStep | None = None

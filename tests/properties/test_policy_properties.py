@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skill_tools.access.secrets import mask
+from skill_tools.journal import Passed
 from skill_tools.policy.engine import RULES, judge
 from skill_tools.policy.messages import tidied
 from skill_tools.policy.rule import Facts
@@ -94,9 +95,12 @@ def test_a_further_violation_never_turns_a_denial_into_a_nod(
 def test_what_is_kept_of_the_facts_is_enough_to_judge_again(given_facts: Facts) -> None:
     """A snapshot goes through JSON and gives the very same decisions."""
     plain = replace(given_facts, secrets=frozenset())
-    numbers = {tool: number for number, tool in enumerate(plain.passed)}
-    seen = json.loads(json.dumps(snapshot(plain, numbers)))
-    data_of = {number: plain.passed[tool] for tool, number in numbers.items()}
+    rows = [
+        (tool, number, json.dumps({"data": data})) for number, (tool, data) in enumerate(plain.passed.items())
+    ]
+    plain = replace(plain, passed=Passed(rows))
+    seen = json.loads(json.dumps(snapshot(plain)))
+    data_of = {number: plain.passed[tool] for tool, number, _ in rows}
     again = replace(restored(seen, plain.run, data_of), secrets=frozenset())
     assert said(judge(before(plain), again).decisions) == said(judge(before(plain), plain).decisions)
 

@@ -95,6 +95,8 @@ def _found_again(facts: Facts) -> Finding | None:
 
 
 def _render_local(facts: Facts) -> Finding | None:
+    if facts.after is not None:
+        return _cut_film(facts)
     if facts.run is None:
         return None
     staged = facts.passed.get("stage_artifacts")
@@ -111,6 +113,24 @@ def _render_local(facts: Facts) -> Finding | None:
         "the comparison is rendered from this run's staged copy, not from another folder",
         {"staged": staged["run_local_dir"], "call": given},
         facts.again("from the staged copy", run_local_dir=staged["run_local_dir"]),
+    )
+
+
+def _cut_film(facts: Facts) -> Finding | None:
+    """Look whether each film shows all of the staged copy: as many frames as the shorter of its two sides."""
+    films = facts.after.witness.get("films", {}) if facts.after else {}
+    wrong = {
+        name: film
+        for name, film in films.items()
+        if film["frames"] is None or not film["fewest"] <= film["frames"] <= film["most"]
+    }
+    if not wrong:
+        return None
+    said = [f"{name} has {film['frames']} frames, not {film['most']}" for name, film in wrong.items()]
+    return Finding(
+        f"the comparison does not show the whole staged copy: {'; '.join(said[:5])}",
+        {"films": wrong},
+        facts.step("render_compare", "renders it anew"),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skill_tools.flows.catalog import FLOWS
-from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.journal import RunRecord
+from skill_tools.policy.rule import Aftermath, Facts, Finding, Rule
 
 _COUNT = re.compile(r"(\d+) ([^,]+)")
 NOTHING_TRACKED = "nothing tracked"
@@ -41,11 +42,37 @@ def _stage_full(facts: Facts) -> Finding | None:
             facts.step("stage_artifacts", "mirrors the whole run"),
             outcome="deny",
         )
+    if found := _cut_short(facts, after, run):
+        return found
     asked = facts.text("video")
     if not asked or len(staged) == 1:
         return None
     return Finding(
         f"the whole run was mirrored, not {asked} alone", {"asked": asked, "staged": sorted(staged)}
+    )
+
+
+def _cut_short(facts: Facts, after: Aftermath, run: RunRecord) -> Finding | None:
+    """Look whether each staged video decodes, and each variant has the frames of its source."""
+    frames = after.witness.get("frames", {})
+    dead = [f"{path} does not decode" for path, number in frames.items() if number is None]
+    pairs = [
+        (one["video"], clip["input"]) for clip in after.data["clips"] for one in clip["variants"] if frames
+    ]
+    cut = [
+        f"{variant} has {frames[variant]} frames, its source {frames[source]}"
+        for variant, source in pairs
+        if None not in {frames[variant], frames[source]} and frames[variant] != frames[source]
+    ]
+    if not dead and not cut:
+        return None
+    # What makes variants on a cluster may be another program, which may choose their length itself.
+    mild = not dead and run.engine == "osmo"
+    return Finding(
+        f"the staged run is not whole: {'; '.join([*dead, *cut][:5])}",
+        {"frames": dict(frames)},
+        None if mild else facts.step("stage_artifacts", "mirrors the whole run"),
+        outcome="note" if mild else "deny",
     )
 
 

@@ -141,6 +141,30 @@ def staged(*videos: str, variants: int = 1, **more: Any) -> Facts:
     )
 
 
+def lengths(clip: int | None, variant: int | None, run: Any = LOCAL_RUN) -> Facts:
+    """Return a staging of one clip and its variant, by their frames."""
+    clips = [{"video": "car", "input": "car.mp4", "variants": [{"video": "car_aug0.mp4"}]}]
+    return facts(
+        "stage_artifacts",
+        run=run,
+        passed={"prepare_dataset": {"clips": [{"video": "car"}]}},
+        after={
+            "data": {"clips": clips},
+            "witness": {"frames": {"car.mp4": clip, "car_aug0.mp4": variant}},
+        },
+    )
+
+
+def filmed(frames: int | None, fewest: int = 120, most: int = 120) -> Facts:
+    """Return a rendering by the frames of its film and those that the sides allow for."""
+    film = {"frames": frames, "fewest": fewest, "most": most}
+    return facts(
+        "render_compare",
+        passed={"stage_artifacts": {"run_local_dir": "/clips/run"}},
+        after={"data": {"comparisons": []}, "witness": {"films": {"car_aug0": film}}},
+    )
+
+
 def rendered(kind: str, *failures: str, no_encoder: bool = False, media: int = 1) -> Facts:
     """Return a rendering of one side by side."""
     one = {"name": "car_aug0", "kind": kind, "failures": list(failures), "no_encoder": no_encoder}
@@ -852,6 +876,12 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             "car", "bus", variants=0, run=LOCAL_RUN.model_copy(update={"flow": "auto_labeling"})
         ),
         "all": staged("car", "bus"),
+        "a variant with fewer frames": lengths(120, 93),
+        "a variant with fewer frames, on a cluster": lengths(120, 93, run=OSMO_RUN),
+        "a variant with more frames": lengths(120, 121),
+        "a variant that does not decode": lengths(120, None, run=OSMO_RUN),
+        "a clip that does not decode": lengths(None, 120),
+        "a variant of its source's length": lengths(120, 120),
         "a staging that failed": staged("car", after={"problem": "artifact.missing"}),
         "no run": staged("car", run=None),
         "nothing prepared": facts("stage_artifacts", after={"data": {"clips": []}}),
@@ -920,6 +950,12 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             "render_compare", passed={"stage_artifacts": {"run_local_dir": "/clips/run"}}
         ),
         "no run": facts("render_compare", run=None, run_local_dir="/clips/run"),
+        "a film that was cut": filmed(119),
+        "a film that is too long": filmed(121),
+        "a film that can't be read": filmed(None),
+        "a film of two rates": filmed(119, 119, 121),
+        "a film of the shorter side": filmed(120),
+        "no film": facts("render_compare", after={"data": {}}),
     },
     "RENDER-RETRY": {
         "the second try": rendered("video", "disk full"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skill_tools.flows.catalog import FLOWS
 from skill_tools.policy.messages import finding_of
-from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.policy.rule import Aftermath, Facts, Finding, Rule
 
 
 def _eta_first(facts: Facts) -> Finding | None:
@@ -67,7 +67,7 @@ def _difference(given: dict[str, str], batches: list[dict[str, dict[str, str]]])
 
 def _stamp(facts: Facts) -> Finding | None:
     if facts.after is not None:
-        return _found_again(facts)
+        return _found_again(facts, facts.after)
     if facts.run is None or _only_shows(facts):
         return None
     sent = {record.batch for record in facts.submissions if record.state == "sent"}
@@ -82,9 +82,9 @@ def _stamp(facts: Facts) -> Finding | None:
     )
 
 
-def _found_again(facts: Facts) -> Finding | None:
-    workflows = facts.after.data.get("workflows", ()) if facts.after else ()
-    found = [workflow["workflow_id"] for workflow in workflows if workflow["found_again"]]
+def _found_again(facts: Facts, after: Aftermath) -> Finding | None:
+    sent = after.data.get("workflows", ())
+    found = [workflow["workflow_id"] for workflow in sent if workflow["found_again"]]
     if not found:
         return None
     return Finding(
@@ -96,7 +96,7 @@ def _found_again(facts: Facts) -> Finding | None:
 
 def _render_local(facts: Facts) -> Finding | None:
     if facts.after is not None:
-        return _cut_film(facts)
+        return _cut_film(facts, facts.after)
     if facts.run is None:
         return None
     staged = facts.passed.get("stage_artifacts")
@@ -116,12 +116,11 @@ def _render_local(facts: Facts) -> Finding | None:
     )
 
 
-def _cut_film(facts: Facts) -> Finding | None:
+def _cut_film(facts: Facts, after: Aftermath) -> Finding | None:
     """Look whether each film shows all of the staged copy: as many frames as the shorter of its two sides."""
-    films = facts.after.witness.get("films", {}) if facts.after else {}
     wrong = {
         name: film
-        for name, film in films.items()
+        for name, film in after.witness.get("films", {}).items()
         if film["frames"] is None or not film["fewest"] <= film["frames"] <= film["most"]
     }
     if not wrong:

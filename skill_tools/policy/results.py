@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skill_tools.flows.catalog import FLOWS
+from skill_tools.flows.catalog import FLOWS, Flow
 from skill_tools.journal import RunRecord
 from skill_tools.policy.rule import Aftermath, Facts, Finding, Rule
 
 _COUNT = re.compile(r"(\d+) ([^,]+)")
-NOTHING_TRACKED = "nothing tracked"
 
 
 def _disclose(facts: Facts) -> Finding | None:
@@ -93,12 +92,12 @@ def _retry(facts: Facts) -> Finding | None:
 
 
 def _fallback(facts: Facts) -> Finding | None:
+    after = facts.after
     without = [one for one in _comparisons(facts) if one.get("no_encoder") or one["kind"] == "pair"]
-    if not without:
+    if after is None or not without:
         return None
     names = [one["name"] for one in without]
-    shown = facts.after.messages if facts.after else ()
-    if sum(message.kind == "media" for message in shown) < len(names):
+    if sum(message.kind == "media" for message in after.messages) < len(names):
         return Finding("what can't be rendered is shown as its own files", {"names": names}, outcome="deny")
     return Finding(f"{', '.join(names)} can't be rendered here, so its own files are shown", {"names": names})
 
@@ -108,7 +107,7 @@ def _summary_truth(facts: Facts) -> Finding | None:
     if after is None or after.problem or run is None or not after.witness:
         return None
     wrong = [*_wrong_values(after.data, after.witness["manifest"])]
-    wrong += _wrong_labels(facts, after.witness["labels"])
+    wrong += _wrong_labels(after, FLOWS[run.flow], after.witness["labels"])
     wrong += [f"{path} is no label file that can be read" for path in after.witness["unreadable"]]
     if not wrong:
         return None
@@ -138,12 +137,8 @@ def _index(path: str) -> str:
     return path.rsplit("/", 2)[-2].rpartition("_aug")[2]
 
 
-def _wrong_labels(facts: Facts, labels: Mapping[str, Mapping[str, int]]) -> list[str]:
+def _wrong_labels(after: Aftermath, flow: Flow, labels: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Look whether every folder of labels is told of, with the counts that its files hold."""
-    flow = FLOWS[facts.run.flow] if facts.run else None
-    after = facts.after
-    if flow is None or after is None:
-        return []
     wrong = []
     told = _told_counts("\n".join(message.body for message in after.messages))
     for clip in after.data["clips"]:
@@ -176,7 +171,8 @@ def _told_counts(text: str) -> dict[str, dict[str, int]]:
 
 
 def _counts(text: str) -> dict[str, int]:
-    return {} if text == NOTHING_TRACKED else {name: int(number) for number, name in _COUNT.findall(text)}
+    """Read `2 car, 1 truck`; what else may stand there, such as that nothing was tracked, counts nothing."""
+    return {name: int(number) for number, name in _COUNT.findall(text)}
 
 
 RULES = (

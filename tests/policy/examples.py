@@ -16,6 +16,7 @@ from skill_tools.flows.intent import choose
 from skill_tools.flows.values import REQUIRED_VALUES
 from skill_tools.journal import SubmissionRecord
 from skill_tools.policy.engine import judge
+from skill_tools.policy.flow import LABELS_OR_VARIANTS
 from skill_tools.policy.rule import Aftermath, Facts, FileFact
 from tests.policy.rule_bench import DEMO_RUN, LOCAL_RUN, OSMO_RUN, facts
 
@@ -194,6 +195,19 @@ def reported(told: str, *, run: Any = LOCAL_RUN, weather: str = "rain", **witnes
     )
 
 
+def originals(told: str) -> Facts:
+    """Return a report of labels alone."""
+    return facts(
+        "report",
+        run=LOCAL_RUN.model_copy(update={"flow": "auto_labeling"}),
+        after={
+            "data": {"clips": [{"video": "car", "variants": []}]},
+            "messages": [f"car\n{told}"],
+            "witness": {"manifest": {}, "labels": {"car": {"car": 4}}, "unreadable": []},
+        },
+    )
+
+
 def disclosing(body: str, disclosure: str = DISCLOSURE, run: Any = DEMO_RUN) -> Facts:
     """Return a report that says something of where its clips are from."""
     return facts("report", run=run, after={"data": {"disclosure": disclosure}, "messages": [body]})
@@ -258,6 +272,7 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             run=LOCAL_RUN.model_copy(update={"clips": (), "dataset_url": "s3://lab/datasets/a"}),
             clips=["/clips/bus.mp4"],
         ),
+        "beside an empty argument": facts("prepare_dataset", clips=["/clips/bus.mp4"], dataset="", x=0),
         "clips for a demo run": facts("prepare_dataset", run=DEMO_RUN, clips=["/clips/bus.mp4"]),
         "clips of the run that begins": facts("select_flow", clips=["/clips/bus.mp4"]),
         "clips without a run": facts("prepare_dataset", run=None, clips=["/clips/bus.mp4"]),
@@ -279,6 +294,11 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             "derive_storage_url",
             run=LOCAL_RUN.model_copy(update={"dataset_url": "s3://lab/datasets/a/"}),
             dataset_url="s3://lab/datasets/a",
+        ),
+        "a data set of nearly the same name": facts(
+            "derive_storage_url",
+            run=LOCAL_RUN.model_copy(update={"clips": (), "dataset_url": "s3://lab/datasets/a"}),
+            dataset_url="s3://lab/datasets/aX",
         ),
         "a data set without a run": facts("derive_storage_url", run=None, dataset_url="s3://lab/datasets/a"),
         "another video among the values": submit(values={"video": "bus"}),
@@ -336,6 +356,13 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
                 }
             }
         ),
+        "clips that nobody gave": submit(
+            passed={
+                "prepare_dataset": {
+                    "clips": [{"video": f"made{number}", "source": "/made.mp4"} for number in range(7)]
+                }
+            }
+        ),
         "a clip that was there": submit(
             passed={"prepare_dataset": {"clips": [{"video": "x", "source": None}]}}
         ),
@@ -367,6 +394,7 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "said": disclosing(f"car\n{DISCLOSURE}"),
         "not said": disclosing("car"),
         "nothing to say": disclosing("car", disclosure=""),
+        "nothing there to say": facts("report", run=DEMO_RUN, after={"data": {}, "messages": ["car None"]}),
         "the user's clips": disclosing("car", run=LOCAL_RUN),
         "a failed report": facts("report", run=DEMO_RUN, after={"problem": "artifact.missing"}),
         "no run": disclosing("car", run=None),
@@ -380,6 +408,10 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         ),
         "the same question again": saying("Which pool is it? Which pool is it?", asked="Which pool is it?"),
         "two questions of a kind that may be asked": saying("Which bucket is it?", "Which pool?", run=None),
+        "the same question behind a statement": saying(
+            "Which pool is it? Thanks. Which pool is it?", asked="Which pool is it?"
+        ),
+        "another question than the one that is owed": saying("What colour is it?", asked="Which pool is it?"),
         "a tool's needless question": asked("preflight", "COOKBOOK", "Which cookbook?"),
         "a tool's question": asked("preflight", "POOL-ONLINE", "Which pool may it be?"),
         "a statement": saying("Preflight is green."),
@@ -391,6 +423,19 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a tool's own": facts("poll", after={"messages": ["Ready to go on?"]}),
         "four at once": saying("Ready?", "Shall I?", "Okay?", "Continue?"),
         "a quoted one": saying("> Shall I submit now?"),
+        "a quoted one, indented": saying("  > Shall I submit now?"),
+        "behind a quoted line": saying("> It is green.\nShall I submit now?"),
+        "in quotation marks": saying("I ask you: “Shall I submit now?”"),
+        "among other lines": saying("Preflight is green.\nShall I submit now?\nThe pool is gpu.\nBye."),
+        "among other sentences": saying("It is green. Shall I submit now? The pool is gpu. Bye."),
+        "in a list": saying("- Shall I submit now?\n- The pool is gpu."),
+        "with a path in it": saying("Shall I show /clips/a.mp4 now?"),
+        "a long one": saying(f"Shall I {'really ' * 30}submit now?"),
+        "behind a media line": saying("MEDIA:/clips/a.mp4", "Shall I submit now?"),
+        "before a media line from elsewhere": saying("Shall I submit now?", "MEDIA:/etc/passwd"),
+        "a question of its own kind that is owed": saying(
+            LABELS_OR_VARIANTS, asked=LABELS_OR_VARIANTS, run=None
+        ),
         "nothing asked": saying("Preflight is green."),
         "a statement that is owed": saying(
             "Let me know if you approve the pool.", asked="Let me know if you approve the pool."
@@ -441,6 +486,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             ("credential nvcr", "ok", "set"),
             ("token", "ok", "kept as it is"),
         ),
+        "two of them": preflight(
+            ("credential hf_token", "ok", "kept as it is"), ("credential nvcr", "ok", "kept as it is")
+        ),
         "a refresh of another": replace(
             preflight(("credential hf_token", "ok", "kept as it is")),
             arguments={"run_id": RUN_ID, "refresh": True},
@@ -458,6 +506,14 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a secret with an umlaut": facts(
             "logs", task=["schlüssel-wörter"], seen={"secrets": frozenset({"schlüssel-wörter"})}
         ),
+        "a secret with quotation marks": facts(
+            "logs", task='pass"word"s', seen={"secrets": frozenset({'pass"word"s'})}
+        ),
+        "a secret with an umlaut as an argument": replace(
+            facts("logs", seen={"secrets": frozenset({"schlüssel-wörter"})}),
+            arguments={"schlüssel-wörter": 1},
+        ),
+        "two of them": facts("logs", task=KEY, tail=KEY),
         "a key as an argument": replace(facts("logs"), arguments={KEY: 1}),
         "a secret in a bubble": saying(f"I use {KEY} for it.", "Yes."),
         "a known secret in a bubble": saying(
@@ -524,6 +580,7 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "one serves": looked(endpoint("vlm", OWN_VLM), endpoint("llm", OWN_LLM, healthy=False)),
         "none serves": looked(endpoint("vlm", OWN_VLM, healthy=None)),
         "deployed just now": looked(endpoint("vlm", OWN_VLM), deployed=True),
+        "a look that failed": facts("ensure_endpoints", after={"problem": "engine.down"}),
         "the user's": looked(endpoint("vlm", THEIR_VLM)),
         "before the call": facts("ensure_endpoints"),
     },
@@ -576,6 +633,10 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a long line": line("kubectl delete " + " ".join(f"pod-{number}" for number in range(20))),
         "a line that looks": line("kubectl get pods scaled"),
         "a word alone": line("osmo scale delete"),
+        "another word": line("kubectl Xdelete"),
+        "two that are gone": looked(
+            passed={"ensure_endpoints": {"endpoints": [endpoint("vlm", OWN_VLM), endpoint("llm", OWN_LLM)]}}
+        ),
         "one that is gone": looked(
             endpoint("llm", OWN_LLM),
             passed={"ensure_endpoints": {"endpoints": [endpoint("vlm", OWN_VLM), endpoint("llm", OWN_LLM)]}},
@@ -690,6 +751,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "--set-file beside it": line(f"{SUBMIT} -p gpu --set-string dataset=junction --set-file A=b"),
         "joined by a sign": line(f"{SUBMIT} --pool gpu --set-string=dataset=junction video=car"),
         "no --set-string": line(f"{SUBMIT} --pool gpu"),
+        "--set beside it, joined by a sign": line(f"{SUBMIT} --pool gpu --set-string a=b --set=c=d"),
+        "a name twice, with more signs": line(f"{SUBMIT} --pool gpu --set-string a=b=c a=b=d"),
+        "a file and no more": line(SUBMIT),
         "no pairs": line(f"{SUBMIT} --set-string --pool gpu"),
         "a word among the pairs": line(f"{SUBMIT} --pool gpu --set-string dataset=junction car"),
         "a name twice": line(f"{SUBMIT} --pool gpu --set-string video=car video=bus"),
@@ -717,6 +781,8 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "all were sent": line(f"{SUBMIT} --set-string video=car", seen={"submissions": (SENT,)}),
         "the right shape": line(f"{SUBMIT} --pool gpu --set-string dataset=junction video=car"),
         "the right shape, another order": line(f"{SUBMIT} --set-string dataset=junction video=car -p gpu"),
+        "the right shape, its pool joined by a sign": line(f"{SUBMIT} --pool=gpu --set-string video=car"),
+        "sent, nothing told": facts("submit", run=OSMO_RUN, after={"data": {}}),
         "another line": line("osmo workflow query vda-7 --set x"),
         "what the tool sent": facts(
             "submit",
@@ -764,6 +830,10 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "both are there": submit(values={}),
         "no values": submit(),
         "no storage": submit(values={"storage_url": "", "cosmos_model_cache_url": None}),
+        "nothing but a video": facts("submit", run=OSMO_RUN, values={"video": "car"}),
+        "a storage that ends with a letter": facts(
+            "submit", run=OSMO_RUN, values={"storage_url": "s3://laX/"}
+        ),
         "a storage left open": submit(values={"storage_url": "<bucket>", "cosmos_model_cache_url": None}),
     },
     "SUBMIT-COMPLETE": {
@@ -871,6 +941,11 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     "STAGE-FULL": {
         "one clip asked for": staged("car", "bus", video="car"),
         "a clip is missing": staged("car"),
+        "nearly all clips are missing": facts(
+            "stage_artifacts",
+            passed={"prepare_dataset": {"clips": [{"video": f"car{number}"} for number in range(7)]}},
+            after={"data": {"clips": []}},
+        ),
         "variants are missing": staged("car", "bus", variants=0),
         "variants that there are none of": staged(
             "car", "bus", variants=0, run=LOCAL_RUN.model_copy(update={"flow": "auto_labeling"})
@@ -960,6 +1035,17 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     "RENDER-RETRY": {
         "the second try": rendered("video", "disk full"),
         "a picture instead": rendered("picture", "disk full", "no space"),
+        "two of them": facts(
+            "render_compare",
+            after={
+                "data": {
+                    "comparisons": [
+                        {"name": f"car_aug{number}", "kind": "picture", "failures": ["disk full"]}
+                        for number in range(2)
+                    ]
+                }
+            },
+        ),
         "the first try": rendered("video"),
         "no encoder": rendered("picture", "no encoder", no_encoder=True),
         "before the call": facts("render_compare"),
@@ -969,6 +1055,15 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a picture without an encoder": rendered("picture", "no encoder", no_encoder=True),
         "a pair though there is an encoder": rendered("pair", "a", "b", media=1),
         "not shown": rendered("pair", "no encoder", no_encoder=True, media=0),
+        "two of them": facts(
+            "render_compare",
+            after={
+                "data": {
+                    "comparisons": [{"name": f"car_aug{number}", "kind": "pair"} for number in range(2)]
+                },
+                "messages": ["MEDIA:/clips/a.mp4"] * 4,
+            },
+        ),
         "a video": rendered("video"),
         "before the call": facts("render_compare"),
     },
@@ -976,6 +1071,12 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "among other text": saying("Look:\nMEDIA:/clips/a.mp4\nNice.\nVery.", "Bye."),
         "behind other text": saying("Look: MEDIA:/clips/a.mp4 ", "Bye."),
         "a relative path": saying("MEDIA:a.mp4"),
+        "a file's name alone": replace(
+            saying(), arguments={"messages": [{"kind": "media", "body": "car.mp4"}]}
+        ),
+        "behind an indented line": saying("Look:\n  twice  \nMEDIA:/clips/a.mp4"),
+        "a quoted line, indented": saying("  > MEDIA:/clips/a.mp4"),
+        "beside a quoted line, indented": saying("Look:\n  > MEDIA:/clips/b.txt\nMEDIA:/clips/a.mp4"),
         "two lines": saying("MEDIA:/clips/a.mp4\nMEDIA:/clips/a.mp4\nmore\n> MEDIA:/clips/a.mp4"),
         "a space": saying("MEDIA: /clips/a.mp4"),
         "a file that is missing": saying("MEDIA:/clips/missing.mp4"),
@@ -1010,6 +1111,32 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "much is wrong": reported(TOLD, unreadable=[f"/clips/{number}.json" for number in range(30)]),
         "labels of the original are missing": reported(
             TOLD, run=LOCAL_RUN.model_copy(update={"flow": "e2e"})
+        ),
+        "labels of the originals alone": originals("  labels: 4 car"),
+        "labels of the originals, miscounted": originals("  labels: 5 car"),
+        "a clip that is named as a variant is": facts(
+            "report",
+            after={
+                "data": {
+                    "clips": [
+                        {
+                            "video": "x_aug7",
+                            "variants": [
+                                {
+                                    "video": "/clips/augmented/x_aug7_aug0/v.mp4",
+                                    "sampled_vars": {"weather": "rain"},
+                                }
+                            ],
+                        }
+                    ]
+                },
+                "messages": ["x_aug7\n  x_aug7_aug0: weather: rain\n    labels of the variant: 2 car"],
+                "witness": {
+                    "manifest": {"x_aug7_aug0": {"weather": "rain"}},
+                    "labels": {"x_aug7_aug0": {"car": 2}},
+                    "unreadable": [],
+                },
+            },
         ),
         "both sides": reported(
             f"    labels of the original: 4 car, 1 bus\n{TOLD}",

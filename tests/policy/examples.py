@@ -311,6 +311,16 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a clip beside a demo's variant": facts(
             "stage_artifacts", run=DEMO_RUN, input_local_video="/clips/bus.mp4"
         ),
+        "a preview over its own clip": facts("preview", run=None, clip="car.mp4", output="/clips/car.mp4"),
+        "a preview over its clip by another way": facts(
+            "preview",
+            run=None,
+            clip="link.mp4",
+            output="car.mp4",
+            seen={"places": {"link.mp4": "/clips/car.mp4"}},
+        ),
+        "a preview beside its clip": facts("preview", run=None, clip="car.mp4", output="rain.mp4"),
+        "a preview without a place": facts("preview", run=None, clip="car.mp4"),
         "a clip beside a variant of no run": facts(
             "stage_artifacts", run=None, input_local_video="/clips/bus.mp4"
         ),
@@ -974,6 +984,8 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
             "render_compare", run_local_dir="link", seen={"places": {"link": "/srv/out"}}
         ),
         "a folder inside": facts("stage_artifacts", run_local_dir="media/x"),
+        "a preview elsewhere": facts("preview", run=None, clip="car.mp4", output="/srv/rain.png"),
+        "a preview inside": facts("preview", run=None, clip="car.mp4", output="media/rain.png"),
         "no folder": facts("stage_artifacts"),
         "a media line from elsewhere": saying("MEDIA:/etc/passwd"),
         "a media line that climbs": saying("MEDIA:/clips/../etc/passwd"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from dataclasses import replace
+from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -123,11 +125,26 @@ def test_tidied_bubbles_always_pass(given_facts: Facts, bubbles: list[dict[str, 
     st.text(max_size=40),
 )
 def test_masking_takes_out_every_planted_secret(left: str, secret: str, right: str) -> None:
-    """As it is, in JSON, in a longer text: afterwards it is nowhere."""
-    for text in (left + secret + right, json.dumps({left: secret + right})):
+    """As it is, in JSON, in a URL, in a longer text: afterwards it is nowhere."""
+    for text in (
+        left + secret + right,
+        json.dumps({left: secret + right}),
+        f"https://x/?key={quote(secret)}&y",
+    ):
         clean = mask(text, [secret])
         assert secret not in clean
         assert json.dumps(secret)[1:-1] not in clean
+        assert quote(secret) not in clean
+
+
+@LENIENT
+@given(st.binary(max_size=9), st.text(st.characters(codec="ascii", exclude_categories=("C",)), min_size=12))
+def test_masking_finds_a_secret_in_base64(before: bytes, secret: str) -> None:
+    """A Basic header, whatever the user's name before the key, gives the key away no more."""
+    header = base64.b64encode(before + b":" + secret.encode()).decode()
+    clean = mask(f"Authorization: Basic {header}", [secret])
+    assert "***" in clean
+    assert header not in clean
 
 
 @LENIENT

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals lint lock pages gallery bench clean
+.PHONY: help setup setup-dev demo test evals fuzz mutation lint lock pages gallery bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,13 +32,19 @@ test: setup-dev ## Run the tests
 evals: setup-dev ## Hold the evals to the tools, without a model
 	@$(BIN)/python -m evals.check
 
+fuzz: setup-dev ## Hand 100,000 command lines to run_script
+	@VDA_FUZZ_LINES=100000 $(BIN)/python -m pytest -q tests/properties/test_policy_lines.py
+
+mutation: setup-dev ## Mutate the policy and count the mutants that its tests kill
+	@$(BIN)/mutmut run >/dev/null; $(BIN)/python -m tests.mutation_score
+
 lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
 pages: setup-dev ## Write the generated schemas and pages anew
-	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools
+	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m tests.golden_tools && $(BIN)/python -m skill_tools.pages
 
 gallery: setup-dev ## Draw every value on the sample clip for references/augmentation.md
 	@$(BIN)/python -m skill_tools.workers.augmentation.gallery $(SAMPLE) references/augmentation.md
@@ -53,4 +59,4 @@ lock: ## Resolve the dependencies anew (needs uv)
 	  pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Take away what setup and the tools made
-	rm -r -f $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -r -f $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist mutants

@@ -178,7 +178,11 @@ def _add_run_commands(commands: Any) -> None:
         ("replay", "Make every decision of a run again from its journal, and compare."),
     ):
         parser = _add(commands, name, text, f"vda {name} run-1a2b3c4d")
-        parser.add_argument("run_id", metavar="RUN")
+        if name in {"audit", "replay"}:
+            help_text = "a run; without it, the calls that belong to none"
+            parser.add_argument("run_id", metavar="RUN", nargs="?", help=help_text)
+        else:
+            parser.add_argument("run_id", metavar="RUN")
         if name in {"show", "audit", "replay"}:
             parser.add_argument("--json", action="store_true", help="as JSON")
         else:
@@ -428,7 +432,8 @@ def _audit(given: argparse.Namespace) -> int:
     from skill_tools.registry import opened
 
     with opened(_settings(given)) as context:
-        context.journal.run(given.run_id)
+        if given.run_id:
+            context.journal.run(given.run_id)
         decisions = context.journal.decisions(given.run_id)
     if given.json:
         print(json.dumps([one.model_dump(mode="json") for one in decisions], indent=2))
@@ -437,6 +442,8 @@ def _audit(given: argparse.Namespace) -> int:
         print(f"{when}  {one.outcome:4} {one.rule:22} {one.tool:16} {one.reason}")
         if one.corrected:
             print(f"{'':33}vda call {one.corrected.tool} '{json.dumps(one.corrected.arguments)}'")
+    if not decisions and not given.json:
+        print("no rule did more than nod")
     return 0
 
 
@@ -450,9 +457,8 @@ def _replay(given: argparse.Namespace) -> int:
         print(json.dumps({**found.model_dump(mode="json"), "same": found.same}, indent=2))
     else:
         others = f", {found.other_policy} of them under another policy" if found.other_policy else ""
-        print(
-            f"{found.run_id}: {found.calls} calls, {found.decisions} decisions{others}; policy {found.policy}"
-        )
+        about = found.run_id or "of no run"
+        print(f"{about}: {found.calls} calls, {found.decisions} decisions{others}; policy {found.policy}")
         for one in found.different:
             print(f"  call {one.call}, {one.tool}\n    then {one.then}\n    now  {one.now}")
         print("every decision is the same" if found.same else "not every decision is the same")
@@ -594,6 +600,10 @@ def _policy(given: argparse.Namespace) -> int:
         raise InputError(
             f"There is no rule {given.rule!r}", expected=", ".join(RULES), code="input.unknown_rule"
         )
+    page = _settings(given).skill_dir / "references" / "policy.md"
+    if given.rule and page.is_file():
+        print(_section(page.read_text(encoding="utf-8"), given.rule))
+        return 0
     for rule in RULES.values():
         if given.rule not in {None, rule.id}:
             continue
@@ -602,6 +612,13 @@ def _policy(given: argparse.Namespace) -> int:
         where += ["run_script"] if rule.id in RUN_SCRIPT_GUARDS else []
         print(f"{rule.id:22} {rule.outcome:4} {rule.sentence}  [{', '.join(where)}]")
     return 0
+
+
+def _section(page: str, rule: str) -> str:
+    """Return a rule's section of the policy page as it reads at a terminal: no links, no fences."""
+    section = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    text = next(part for part in section if part.startswith(f"{rule}\n"))
+    return re.sub(r"\[(`\w+`)\]\(\S+\)|^```\w*\n", r"\1", text, flags=re.MULTILINE).strip()
 
 
 COMMANDS = {

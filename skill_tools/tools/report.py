@@ -284,11 +284,43 @@ def witness(outcome: Outcome[ReportOutput]) -> dict[str, JsonValue]:
     unreadable: list[JsonValue] = []
     for folder in mirror.label_folders():
         documents = {path.name: _json_or_none(path) for path in sorted(folder.glob("*.json"))}
-        unreadable += [str(folder / name) for name, document in documents.items() if document is None]
+        unreadable += [
+            str(folder / name) for name, document in documents.items() if not _is_label(name, document)
+        ]
         summary = documents.get("summary.json")
-        if summary is not None:
+        if summary is not None and _is_label("summary.json", summary):
             labels[folder.name] = {name: count for name, count in summary["tracks"].items() if count}
     return {"manifest": manifest, "labels": labels, "unreadable": unreadable}
+
+
+LABEL_SHAPES: Mapping[str, Mapping[str, type]] = {
+    "annotations_coco.json": {"images": list, "annotations": list, "categories": list},
+    "summary.json": {"tracks": dict},
+    "mcq.json": {"questions": list},
+    "events.json": {"events": list},
+}
+"""What a label file has to hold to be one."""
+
+
+def _is_label(name: str, document: Mapping[str, Any] | None) -> bool:
+    """Tell whether a label file can be read and holds what its name says."""
+    shape = LABEL_SHAPES.get(name, {})
+    if document is None or not all(isinstance(document.get(key), kind) for key, kind in shape.items()):
+        return False
+    if name == "summary.json":
+        return all(isinstance(count, int) for count in document["tracks"].values())
+    return name != "annotations_coco.json" or _is_coco(document)
+
+
+def _is_coco(document: Mapping[str, Any]) -> bool:
+    """Tell whether each annotation is of an image and a category that are there."""
+    try:
+        images, categories = ({one["id"] for one in document[key]} for key in ("images", "categories"))
+        return all(
+            one["image_id"] in images and one["category_id"] in categories for one in document["annotations"]
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def _json_or_none(path: Path) -> dict[str, Any] | None:

@@ -92,14 +92,38 @@ def test_sections() -> None:
     ]
 
 
+def unbound(text: str) -> list[str]:
+    """Return the sentences of a SKILL.md, front matter included, that bind and carry no rule's id."""
+    ids = set(clauses(TEXT))
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    sentences = [
+        sentence
+        for paragraph in re.split(r"\n\n|\n(?=- |\||#|\w+: )", prose)
+        for sentence in re.split(r"(?<=[.!?])\s+", paragraph)
+    ]
+    return [
+        sentence
+        for sentence in sentences
+        if BOUND.search(sentence) and not ids & set(re.findall(r"\(([A-Z-]+)\)", sentence))
+    ]
+
+
 def test_binding_sentences_have_an_id() -> None:
     """Each sentence that says must, never, always or only carries the id of a rule."""
-    ids = set(clauses(TEXT))
-    prose = re.sub(r"^```.*?^```", "", BODY, flags=re.MULTILINE | re.DOTALL)
-    for paragraph in re.split(r"\n\n|\n(?=- |\|)", prose):
-        for sentence in re.split(r"(?<=[.!?])\s+", paragraph):
-            if BOUND.search(sentence):
-                assert ids & set(re.findall(r"\(([A-Z-]+)\)", sentence)), sentence
+    assert unbound(TEXT) == []
+
+
+@pytest.mark.parametrize("word", ["must", "Never", "always", "ONLY"])
+def test_a_binding_sentence_without_an_id_is_found_wherever_it_stands(word: str) -> None:
+    """Planted behind any line outside of code, alone or with the id of no rule, it is named."""
+    lines = TEXT.splitlines()
+    fences = [number for number, line in enumerate(lines) if line.startswith("```")]
+    for number in range(1, len(lines)):
+        if sum(fence < number for fence in fences) % 2:
+            continue
+        for planted in (f"You {word} do this.", f"You {word} do this (NO-RULE)."):
+            text = "\n".join([*lines[:number], "", f"- {planted}", "", *lines[number:]])
+            assert any(planted in one for one in unbound(text)), lines[number]
 
 
 def test_nothing_for_scanners() -> None:

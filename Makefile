@@ -38,7 +38,8 @@ lint: setup-dev ## Check style and types
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
 pages: setup-dev ## Write the generated schemas and pages anew
-	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools
+	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages \
+	  && $(BIN)/python -m skill_tools.workers.file_schemas && $(BIN)/python -m tests.golden_tools
 
 bench: setup-dev ## Measure; prints ratios against baselines of the same run
 	@for file in tests/bench/*.py; do $(BIN)/python $$file; done

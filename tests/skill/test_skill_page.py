@@ -17,11 +17,11 @@ from skill_tools import __version__, cli
 from skill_tools.dispatch import run_script
 from skill_tools.errors import EXIT_CODES
 from skill_tools.flows.catalog import DEFAULT_FLOW, FLOWS
-from skill_tools.flows.configs import cookbook_named, list_cookbooks
 from skill_tools.policy.clauses import clauses
 from skill_tools.registry import TOOLS, call
 from skill_tools.settings import Settings
 from skill_tools.tools.select_flow import DEFAULT_COOKBOOK
+from tests.cookbooks.cookbook_bench import shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "physical-ai-video-data-augmentation"
@@ -118,12 +118,12 @@ def test_links_are_one_level_deep() -> None:
 
 def test_tables_agree_with_the_code() -> None:
     """The tables list all flows, and all scenes with their variables; the defaults are marked."""
-    books = ROOT / "assets" / "cookbooks"
+    books = shelf(ROOT / "none")
     rows = [line for line in BODY.splitlines() if line.startswith("| `")]
     words = {row[0]: set(row[1:]) for row in (re.findall(r"`(\w+)`", row) for row in rows)}
-    assert set(words) == {*FLOWS, *list_cookbooks(books)}
-    for name in list_cookbooks(books):
-        assert words[name] - {"set"} == set(cookbook_named(name, books).variables)
+    assert set(words) == {*FLOWS, *books.names()}
+    for name in books.names():
+        assert words[name] - {"set"} == set(books.named(name).variables)
     marked = {re.findall(r"`(\w+)`", row)[0] for row in rows if "(default)" in row}
     assert marked == {DEFAULT_FLOW, DEFAULT_COOKBOOK}
 

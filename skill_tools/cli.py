@@ -565,7 +565,7 @@ def _mcp(given: argparse.Namespace) -> int:
         raise InputError(
             f"The MCP server needs the package {error.name!r}",
             expected="the extra [mcp]",
-            remedy='pip install "physical-ai-video-data-augmentation[mcp]"',
+            remedy=f'pip install "physical-ai-video-data-augmentation[mcp]=={__version__}"',
             code="input.extra",
         ) from error
     if given.http is None:

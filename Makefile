@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals fuzz mutation lint lock pages gallery bench clean
+.PHONY: help setup setup-dev demo test evals fuzz mutation lint lock pages gallery bench dist package clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,7 +44,8 @@ lint: setup-dev ## Check style and types
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
 pages: setup-dev ## Write the generated schemas and pages anew
-	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m tests.golden_tools && $(BIN)/python -m skill_tools.pages
+	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.workers.file_schemas \
+	  && $(BIN)/python -m tests.golden_tools && $(BIN)/python -m skill_tools.pages
 
 gallery: setup-dev ## Draw every value on the sample clip for references/augmentation.md
 	@$(BIN)/python -m skill_tools.workers.augmentation.gallery $(SAMPLE) references/augmentation.md
@@ -52,10 +53,16 @@ gallery: setup-dev ## Draw every value on the sample clip for references/augment
 bench: setup-dev ## Measure; prints ratios against baselines of the same run
 	@for file in tests/bench/*.py; do $(BIN)/python $$file; done
 
-lock: ## Resolve the dependencies anew (needs uv)
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+dist: setup-dev ## Build the wheel and the source distribution into dist/
+	@$(BIN)/python -m hatchling build -d dist
+
+package: setup-dev ## Build, install clean in three ways, run from it (needs a package index)
+	@bash .ci/package
+
+lock: setup-dev ## Resolve the dependencies anew (needs a package index)
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  pyproject.toml --group build --output-file requirements.lock
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Take away what setup and the tools made

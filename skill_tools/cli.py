@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from skill_tools import __version__
+from skill_tools import __version__, cookbook_command
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.preview_command import add_options as add_preview_options
 from skill_tools.preview_command import arguments_of as preview_arguments
@@ -141,7 +141,7 @@ def _add_run(commands: Any) -> None:
         "clips", nargs="*", metavar="CLIP", help="files, folders or patterns; none: the demo data set"
     )
     run.add_argument("--flow", help="auto_labeling, augmentation_and_al (default), e2e, e2e_super_resolution")
-    run.add_argument("--cookbook", help="the scene: city_traffic (default), piazza, trailer_dashcam, …")
+    run.add_argument("--cookbook", help="the scene: city_traffic (default), one of `vda cookbook list`")
     run.add_argument("--variants", type=int, metavar="N", help="variants of each clip")
     run.add_argument(
         "--set",
@@ -230,6 +230,9 @@ def _add_tool_commands(commands: Any) -> None:
         commands, "policy", "Explain the rules of the policy, or one of them.", "vda policy ETA-FIRST"
     )
     policy.add_argument("rule", nargs="?", metavar="ID")
+    cookbook = _add(commands, "cookbook", cookbook_command.SUMMARY, "vda cookbook new loading_dock")
+    cookbook.description, cookbook.epilog = cookbook_command.ABOUT, cookbook_command.EXAMPLES
+    cookbook_command.add_arguments(cookbook)
     install = _add(
         commands,
         "install",
@@ -568,7 +571,7 @@ def _mcp(given: argparse.Namespace) -> int:
         raise InputError(
             f"The MCP server needs the package {error.name!r}",
             expected="the extra [mcp]",
-            remedy='pip install "physical-ai-video-data-augmentation[mcp]"',
+            remedy=f'pip install "physical-ai-video-data-augmentation[mcp]=={__version__}"',
             code="input.extra",
         ) from error
     if given.http is None:
@@ -636,6 +639,7 @@ COMMANDS = {
     "call": _call,
     "script": _script,
     "policy": _policy,
+    "cookbook": cookbook_command.run,
     "install": _install,
     "mcp": _mcp,
 }

@@ -149,7 +149,7 @@ endpoint_pairs() {
 # -------------------------------------------------------------------------------------------------------------
 
 # run_cli LOCAL_CLI CONTAINER_DIR CONFIG PAIRS runs the local CLI if there is one, else the container's own.
-# PAIRS holds one key=value a line. Nothing of the log's stdin reaches the CLI.
+# CONFIG is one file a line, PAIRS one key=value a line. Nothing of the log's stdin reaches the CLI.
 run_cli() {
   local local_cli=$1 container_dir="${VDA_ROOT:-}$2" config=$3 pairs=$4 line
   local words=()
@@ -158,7 +158,7 @@ run_cli() {
   else
     words=(uv run python modules/cli.py)
   fi
-  words+=(--config "$config")
+  while IFS= read -r line; do words+=(--config "$line"); done <<<"$config"
   while IFS= read -r line; do words+=("$line"); done <<<"$pairs"
   if [ -n "$local_cli" ]; then
     "${words[@]}" </dev/null
@@ -167,17 +167,25 @@ run_cli() {
   fi
 }
 
+# emptied DIRECTORY makes a directory that holds nothing.
+emptied() {
+  rm -r -f -- "${1:?}"
+  mkdir -p "$1"
+}
+
+# whole KIND DIRECTORY tells whether a directory holds all that a CLI should leave there.
+whole() { "$(python_bin)" "$here/artifact_check.py" "$1" "$2"; }
+
 # produce KIND DIRECTORY COMMAND… runs a command that fills a fresh directory, and judges by what it left:
 # a CLI that fails after it wrote everything has done its work, one that ends well without has not.
 produce() {
   local kind=$1 directory=$2 status=0
   shift 2
-  rm -r -f -- "${directory:?}"
-  mkdir -p "$directory"
+  emptied "$directory"
   "$@" || status=$?
   # The labeling container may name its files otherwise; when it ends well, any whole files will do.
   if [ "$status" -eq 0 ] && [ "$kind" = labels ] && [ -z "${VDA_LABELING_CLI:-}" ]; then kind=files; fi
-  if ! "$(python_bin)" "$here/artifact_check.py" "$kind" "$directory"; then
+  if ! whole "$kind" "$directory"; then
     log "error: the CLI ended with $status and left no whole output in $directory" >&2
     return 1
   fi

@@ -121,6 +121,46 @@ def packets(folder: Path) -> list[av.Packet]:
         return [packet for packet in container.demux(video=0) if packet.size]
 
 
+def test_variants_of_a_clip_are_made_in_one_pass(
+    make_street: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each lands in a folder named like its configuration, bit for bit as if it were made alone."""
+    clip, configs = make_street(cut_at=7), []
+    for index, values in enumerate(("{weather: snow}", "{time_of_day: night}", "{}", "{surface: puddles}")):
+        path = tmp_path / f"street_aug{index}.yaml"
+        path.write_text(
+            "data: {input_video: '', output_dir: ''}\n"
+            f"augmentation: {{aug_idx: {index}, sampled_vars: {values}}}\n"
+        )
+        configs.append(path)
+        assert main(command(path, clip, tmp_path / "alone" / path.stem)) == 0
+    words = [word for path in configs for word in ("--config", str(path))]
+    capsys.readouterr()
+    assert main([*words, f"data.input_video={clip}", f"data.output_dir={tmp_path / 'out'}"]) == 0
+    made = [Path(line) for line in capsys.readouterr().out.splitlines() if line.endswith(".mp4")]
+    assert made == [tmp_path / "out" / path.stem / "augmented_video.mp4" for path in configs]
+    for path in configs:
+        together, alone = (
+            [bytes(packet) for packet in packets(tmp_path / kind / path.stem)] for kind in ("out", "alone")
+        )
+        assert together == alone
+        assert metadata(tmp_path / "out" / path.stem)["aug_idx"] == configs.index(path)
+
+
+def test_one_pass_is_of_one_clip(
+    make_street: Callable[..., Path], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Configurations that name different clips are refused before anything is written."""
+    other = tmp_path / "other.yaml"
+    named = f"data: {{input_video: '{make_street('b.mp4')}', output_dir: ''}}"
+    other.write_text(named)
+    config.write_text(named.replace("b.mp4", "a.mp4"))
+    words = ["--config", str(config), "--config", str(other), f"data.output_dir={tmp_path / 'out'}"]
+    assert main(words) == 2
+    assert "2 clips" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_scenes_are_understood_one_by_one(
     make_street: Callable[..., Path], config: Path, tmp_path: Path
 ) -> None:

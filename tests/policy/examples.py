@@ -1172,7 +1172,8 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
 
 def decided(rule: str, given: Facts) -> dict[str, Any] | None:
     """Return a call and the decision that a rule makes about it, without any secret; None where it nods."""
-    judgement = judge([rule], given)
+    # Facts of their own: what was worked out for these before, by whichever code, is not looked at.
+    judgement = judge([rule], replace(given))
     if not judgement.decisions:
         return None
     call: dict[str, Any] = {"tool": given.tool, "arguments": dict(given.arguments)}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 from pydantic import JsonValue
 
+from skill_tools.access.secrets import mask
 from skill_tools.errors import InputError, PolicyDenied, VdaError
 from skill_tools.flows.catalog import canonical_name
 from skill_tools.journal import RunRecord
@@ -92,7 +93,7 @@ def _told(command: str | Sequence[str], context: Context) -> ToolResult:
         if isinstance(error, PolicyDenied):
             refused = refused.model_copy(update={"status": "denied"})
     refused = refused.model_copy(update={"run_id": run.run_id if run else None})
-    return context.record({"line": _shown(command)}, refused, seen)
+    return context.record({"line": _shown(command, context.secrets)}, refused, seen)
 
 
 def _denied(decisions: Sequence[Decision]) -> ToolResult:
@@ -115,10 +116,11 @@ def _denied(decisions: Sequence[Decision]) -> ToolResult:
     )
 
 
-def _shown(command: str | Sequence[str]) -> str:
+def _shown(command: str | Sequence[str], secrets: Collection[str]) -> str:
     """Return a line as the journal keeps it; what can't be written, such as half a character, escaped."""
     text = command if isinstance(command, str) else " ".join(map(str, command))
-    return text[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
+    # Masked before it is cut: half a secret would be known by nobody.
+    return mask(text, secrets)[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
 def _run_in(words: Sequence[str], context: Context) -> RunRecord | None:

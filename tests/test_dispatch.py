@@ -298,13 +298,16 @@ def test_a_refused_line_is_audited_and_judged_again(workspace: Workspace) -> Non
 
 
 def test_a_secret_in_a_refused_line_is_not_written(tmp_path: Path) -> None:
-    """The journal has the line with the mask in the secret's place."""
+    """The journal has the line with the mask in the secret's place, also where the line is cut."""
     token = "hf_" + "Zq9" * 10
     workspace = Workspace(tmp_path, {"HF_TOKEN": token})
     run_id = workspace.begin(workspace.clip())
     assert did(workspace, f"curl -H {token} https://example.com").run_id == run_id
     assert refusals(workspace, run_id)[0][0] == "curl -H *** https://example.com"
-    assert token.encode() not in everything_in(workspace.root)
+    did(workspace, f"curl {'a' * 1_980} {token}")
+    did(workspace, ["curl", "\ud800"])
+    assert [line[-6:] for line, _, _ in refusals(workspace, run_id)[1:]] == ["aa ***", "\\ud800"]
+    assert token[:9].encode() not in everything_in(workspace.root)
 
 
 def test_verbs_that_scale_delete_or_set_are_not_known() -> None:

@@ -142,27 +142,31 @@ def staged(*videos: str, variants: int = 1, **more: Any) -> Facts:
     )
 
 
-def lengths(clip: int | None, variant: int | None, run: Any = LOCAL_RUN) -> Facts:
-    """Return a staging of one clip and its variant, by their frames."""
-    clips = [{"video": "car", "input": "car.mp4", "variants": [{"video": "car_aug0.mp4"}]}]
+def lengths(clip: int | None, variant: int | None, run: Any = LOCAL_RUN, variants: int = 1) -> Facts:
+    """Return a staging of one clip and its variants, by their frames."""
+    made = [f"car_aug{number}.mp4" for number in range(variants)]
+    clips = [{"video": "car", "input": "car.mp4", "variants": [{"video": name} for name in made]}]
     return facts(
         "stage_artifacts",
         run=run,
         passed={"prepare_dataset": {"clips": [{"video": "car"}]}},
         after={
             "data": {"clips": clips},
-            "witness": {"frames": {"car.mp4": clip, "car_aug0.mp4": variant}},
+            "witness": {"frames": {"car.mp4": clip, **dict.fromkeys(made, variant)}},
         },
     )
 
 
-def filmed(frames: int | None, fewest: int = 120, most: int = 120) -> Facts:
-    """Return a rendering by the frames of its film and those that the sides allow for."""
+def filmed(frames: int | None, fewest: int = 120, most: int = 120, films: int = 1) -> Facts:
+    """Return a rendering by the frames of its films and those that the sides allow for."""
     film = {"frames": frames, "fewest": fewest, "most": most}
     return facts(
         "render_compare",
         passed={"stage_artifacts": {"run_local_dir": "/clips/run"}},
-        after={"data": {"comparisons": []}, "witness": {"films": {"car_aug0": film}}},
+        after={
+            "data": {"comparisons": []},
+            "witness": {"films": {f"car_aug{number}": film for number in range(films)}},
+        },
     )
 
 
@@ -966,6 +970,7 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "a variant with more frames": lengths(120, 121),
         "a variant that does not decode": lengths(120, None, run=OSMO_RUN),
         "a clip that does not decode": lengths(None, 120),
+        "seven variants with fewer frames": lengths(120, 93, variants=7),
         "a variant of its source's length": lengths(120, 120),
         "a staging that failed": staged("car", after={"problem": "artifact.missing"}),
         "no run": staged("car", run=None),
@@ -1038,6 +1043,7 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         ),
         "no run": facts("render_compare", run=None, run_local_dir="/clips/run"),
         "a film that was cut": filmed(119),
+        "seven films that were cut": filmed(119, films=7),
         "a film that is too long": filmed(121),
         "a film that can't be read": filmed(None),
         "a film of two rates": filmed(119, 119, 121),
@@ -1166,7 +1172,8 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
 
 def decided(rule: str, given: Facts) -> dict[str, Any] | None:
     """Return a call and the decision that a rule makes about it, without any secret; None where it nods."""
-    judgement = judge([rule], given)
+    # Facts of their own: what was worked out for these before, by whichever code, is not looked at.
+    judgement = judge([rule], replace(given))
     if not judgement.decisions:
         return None
     call: dict[str, Any] = {"tool": given.tool, "arguments": dict(given.arguments)}

@@ -6,6 +6,7 @@ engine or on the stand-in for OSMO, and what comes back is compared with what ea
     {"means": FLOW | "out_of_scope" | "contradiction" | null}    what the prompt's words lead to
     {"tool": NAME, "arguments": {…}, "expect": {…}}              one call; "$run" is the run's id
     {"follow": NAME, "through": [NAME, …], "expect": {…}}        do what `next` names until NAME is next
+    {"passed": [NAME, …]}                                    the run's green steps so far, in order
     {"script": LINE, "expect": {…}}                              a documented command line
     {"vda": LINE}                                                a line that `vda` would take
 
@@ -83,6 +84,8 @@ class Room:
         """
         if "means" in step:
             self._means(step["means"])
+        elif "passed" in step:
+            self._same("the run's steps", self._passed(), step["passed"])
         elif "vda" in step:
             command_line_parser().parse_args(shlex.split(step["vda"])[1:])
         elif "script" in step:
@@ -113,6 +116,11 @@ class Room:
             raise Mismatch("there is nothing to follow yet")
         self._same("the calls", self.called, step["through"])
         self._took(result, step)
+
+    def _passed(self) -> list[str]:
+        with self.workspace.journal() as journal:
+            calls = journal.calls(self.run_id)
+        return [call.tool for call in calls if call.result.ok]
 
     def _took(self, result: ToolResult, step: Mapping[str, Any]) -> None:
         self.last = result

@@ -72,8 +72,7 @@ def run_script(command: str | Sequence[str], *, settings: Settings | None = None
             tool, arguments = _meaning(words, context)
             return TOOLS[tool].call(arguments, context)
     except VdaError as error:
-        refused = failed("run_script", error)
-        return refused.model_copy(update={"status": "denied"}) if isinstance(error, PolicyDenied) else refused
+        return failed("run_script", error)
 
 
 def _judged(words: Sequence[str], context: Context) -> ToolResult | None:

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals lint lock pages bench clean
+.PHONY: help setup setup-dev demo test evals inspector lint lock pages bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ lint: setup-dev ## Check style and types
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
+inspector: ## Bring the MCP Inspector, for its tests (needs Node.js 20 or later with npm)
+	@npm ci --prefix tests/inspector --silent --ignore-scripts --no-audit --no-fund
+
 pages: setup-dev ## Write the generated schemas and pages anew
 	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.pages && $(BIN)/python -m tests.golden_tools
 
@@ -47,7 +50,8 @@ lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  pyproject.toml --group build --output-file requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	  pyproject.toml --group build --group dev --group frameworks \
+	  --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Take away what setup and the tools made
-	rm -r -f $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -r -f $(VENV) tests/inspector/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

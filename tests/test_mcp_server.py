@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import httpx
@@ -27,6 +26,7 @@ from skill_tools.errors import InputError
 from skill_tools.mcp_server import Abandoned, Notes, is_loopback, serve_http
 from skill_tools.registry import STEPS, TOOLS
 from skill_tools.tools.context import Note
+from tests.mcp_bench import HttpServer, command, environment
 from tests.tools.workspace_bench import REPOSITORY, Workspace
 
 TOKEN = "a-long-random-text"  # noqa: S105 - made for these tests
@@ -42,17 +42,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def command(workspace: Workspace, *options: str) -> list[str]:
-    """Return the command line of a server."""
-    return [sys.executable, "-m", "skill_tools.cli", "mcp", "--workspace", str(workspace.root), *options]
-
-
-def environment(workspace: Workspace, **more: str) -> dict[str, str]:
-    """Return an environment without anybody's keys."""
-    plain = {"PATH": os.environ["PATH"], "HOME": str(workspace.folder), "PYTHONPATH": str(REPOSITORY)}
-    return {**plain, "VDA_DATA_ROOTS": str(workspace.folder / "data"), "VDA_ENGINE": "local", **more}
-
-
 @pytest.fixture
 def over_stdio(workspace: Workspace) -> Connect:
     """Give what connects to a new server on its pipes."""
@@ -65,31 +54,6 @@ def over_stdio(workspace: Workspace) -> Connect:
             yield client
 
     return connect
-
-
-class HttpServer:
-    """A server on a free port of this machine, and where it listens."""
-
-    def __init__(self, workspace: Workspace, *options: str, **more: str) -> None:
-        self.process = subprocess.Popen(
-            command(workspace, "--http", "0", *options),
-            env=environment(workspace, **more),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        said = self.process.stderr.readline()
-        assert said.startswith("listening on "), said
-        self.url = said.removeprefix("listening on ").strip()
-
-    def __enter__(self) -> Self:
-        """Give the server that listens already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process as an init system does."""
-        self.process.terminate()
-        self.process.communicate(timeout=20)
 
 
 @pytest.fixture

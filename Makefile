@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals inspector lint lock pages bench clean
+.PHONY: help setup setup-dev demo test evals evals-model inspector lint lock pages bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
+
+evals-model: setup-dev ## Let a model do the evals: make evals-model URL=http://… MODEL=…
+	@$(BIN)/python -m evals.run_model --url $(URL) --model $(MODEL)
 
 inspector: ## Bring the MCP Inspector, for its tests (needs Node.js 20 or later with npm)
 	@npm ci --prefix tests/inspector --silent --ignore-scripts --no-audit --no-fund

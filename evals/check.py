@@ -66,13 +66,14 @@ class Room:
         """Make the clips, and OSMO with what is in its storage."""
         for name in self.files:
             make_clip(self.folder / name)
-        environ: dict[str, str] = {}
-        if self.setting.get("engine") == "osmo":
+        engine = self.setting.get("engine", "local")
+        environ: dict[str, str] = {"VDA_ENGINE": engine}
+        if engine == "osmo":
             (self.folder / "lab").mkdir()
             mock = MockOsmo(self.folder / "lab")
             for cache in CACHES if self.setting.get("caches", True) else ():
                 mock.put(f"s3://lab/data/models/{cache}", b"weights")
-            environ = {**mock.environ, "HOME": str(self.folder), "VDA_DATA_ROOTS": str(self.folder / "data")}
+            environ |= {**mock.environ, "HOME": str(self.folder), "VDA_DATA_ROOTS": str(self.folder / "data")}
             environ |= {"HF_TOKEN": TOKEN} if self.setting.get("token", True) else {}
         self.workspace = Workspace(self.folder, environ)
 
@@ -94,8 +95,6 @@ class Room:
             self._follow(step)
         else:
             arguments = self._filled(step.get("arguments", {}))
-            if step["tool"] == "select_flow":
-                arguments = {"engine": self.setting.get("engine", "local"), **arguments}
             self._took(self.workspace.call(step["tool"], **arguments), step)
 
     def _means(self, wanted: str | None) -> None:
@@ -125,7 +124,15 @@ class Room:
     def _took(self, result: ToolResult, step: Mapping[str, Any]) -> None:
         self.last = result
         self.run_id = result.run_id or self.run_id
-        wanted = {"status": "done", **step.get("expect", {})}
+        self.compare(result, step.get("expect", {}))
+
+    def compare(self, result: ToolResult, expect: Mapping[str, Any]) -> None:
+        """Compare a result with what is expected of it.
+
+        Raises:
+            Mismatch: it is something else.
+        """
+        wanted = {"status": "done", **expect}
         text = "\n".join([*(message.body for message in result.messages), self._problem(result)])
         found: dict[str, Any] = {
             "status": result.status,

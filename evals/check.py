@@ -6,12 +6,12 @@ engine or on the stand-in for OSMO, and what comes back is compared with what ea
     {"means": FLOW | "out_of_scope" | "contradiction" | null}    what the prompt's words lead to
     {"tool": NAME, "arguments": {…}, "expect": {…}}              one call; "$run" is the run's id
     {"follow": NAME, "through": [NAME, …], "expect": {…}}        do what `next` names until NAME is next
-    {"passed": [NAME, …]}                                    the run's green steps so far, in order
+    {"passed": [NAME, …]}                                        the run's green steps so far, in order
     {"script": LINE, "expect": {…}}                              a documented command line
     {"vda": LINE}                                                a line that `vda` would take
 
-`expect` holds any of: status, code, rules, next, data, says. Engine, files and what else is around the
-eval are in its `setting`.
+`expect` holds any of: status, code, rules, next, data, says. What the last result would have an agent say
+has to pass the rules for messages. Engine, files and what else is around the eval are in its `setting`.
 """
 
 from __future__ import annotations
@@ -116,6 +116,23 @@ class Room:
         self._same("the calls", self.called, step["through"])
         self._took(result, step)
 
+    def say(self) -> None:
+        """Look whether the last result's words may be said to a person as they are.
+
+        Raises:
+            Mismatch: a rule for messages is against them.
+        """
+        last = self.last
+        if last is None:
+            return
+        bubbles = [message.model_dump() for message in last.messages]
+        if last.problem is not None:
+            bubbles.append({"kind": "text", "body": last.problem.message})
+        about = {"run_id": self.run_id} if self.run_id else {}
+        checked = self.workspace.call("check_message", messages=bubbles, **about)
+        if not checked.ok:
+            raise Mismatch(f"the last words {bubbles}: {self._problem(checked)}")
+
     def _passed(self) -> list[str]:
         with self.workspace.journal() as journal:
             calls = journal.calls(self.run_id)
@@ -183,6 +200,7 @@ def check(one: Eval, folder: Path) -> None:
             room.do(step)
         except Mismatch as mismatch:
             raise Mismatch(f"{one['id']}, step {number}: {mismatch}") from mismatch
+    room.say()
 
 
 def failures(wanted: list[str]) -> Iterator[tuple[str, str]]:

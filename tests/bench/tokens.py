@@ -38,7 +38,8 @@ A default run of one small clip on this machine, in a new workspace, by the resu
 """
 FOOT = """
 Over MCP a result is sent twice, as the protocol asks: as text and as structured content. A host need
-hand only one of them to the model. Output schemas are a part of MCP's list alone, for the host to check results by.
+hand only one of them to the model. Output schemas are a part of MCP's list alone, for the host to check
+results by.
 """
 
 

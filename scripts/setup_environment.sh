@@ -30,11 +30,11 @@ guard="$root/.venv.lock"
 for _ in $(seq 600); do
   mkdir "$guard" 2>/dev/null && break
   owner=$(cat "$guard/pid" 2>/dev/null || true)
-  if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then rm -r -f "$guard"; fi
+  if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then rm -r -f -- "${guard:?}"; fi
   sleep 1
 done
 printf '%s' "$$" >"$guard/pid"
-trap 'rm -r -f "$guard"' EXIT
+trap 'rm -r -f -- "${guard:?}"' EXIT
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 quiet=(--quiet --disable-pip-version-check --no-input)

@@ -78,7 +78,7 @@ can_write() { (: >"$1/.vda_write_test") 2>/dev/null && rm -f "$1/.vda_write_test
 
 # Print a model cache that can be written to: the input itself, or a mirror of links to its files.
 writable_cache() {
-  local cache=$1 mirror
+  local cache=$1 mirror name
   if can_write "$cache"; then
     printf '%s\n' "$cache"
     return
@@ -86,8 +86,10 @@ writable_cache() {
   mirror="${VDA_ROOT:-}/tmp/vda/model_cache"
   mkdir -p "$mirror"
   # Links instead of copies: the weights are tens of gigabytes, and what is written beside them is small.
-  (cd "$cache" && find . -type d -exec sh -c 'mkdir -p "$0/$1"' "$mirror" {} \;)
-  (cd "$cache" && find . ! -type d -exec sh -c 'ln -sf "$2/$1" "$0/$1"' "$mirror" {} "$cache" \;)
+  (cd "$cache" && find . -type d -print0) |
+    while IFS= read -r -d '' name; do mkdir -p "$mirror/$name"; done
+  (cd "$cache" && find . ! -type d -print0) |
+    while IFS= read -r -d '' name; do ln -sf "$cache/$name" "$mirror/$name"; done
   log "the model cache is read-only; mirrored to $mirror" >&2
   printf '%s\n' "$mirror"
 }
@@ -170,7 +172,7 @@ run_cli() {
 produce() {
   local kind=$1 directory=$2 status=0
   shift 2
-  rm -rf "$directory"
+  rm -r -f -- "${directory:?}"
   mkdir -p "$directory"
   "$@" || status=$?
   # The labeling container may name its files otherwise; when it ends well, any whole files will do.

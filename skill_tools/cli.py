@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from skill_tools import __version__
+from skill_tools import __version__, cookbook_command
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
+from skill_tools.preview_command import add_options as add_preview_options
+from skill_tools.preview_command import arguments_of as preview_arguments
 
 if TYPE_CHECKING:
     from skill_tools.settings import Settings
@@ -29,6 +31,7 @@ examples:
   vda run clips/ --variants 3 --flow e2e        three of each clip; originals labelled too
   vda run clip.mp4 --set weather=rain --set time_of_day=evening
   vda run *.mp4 --json > result.json            the result as one JSON object
+  vda preview clip.mp4 --grid weather           look at values before a run
   vda runs                                      what was run here
   vda resume run-1a2b3c4d                       go on where a run stopped
   vda call preflight '{"run_id": "run-1a2b3c4d"}'
@@ -136,7 +139,7 @@ def _add_run(commands: Any) -> None:
         "clips", nargs="*", metavar="CLIP", help="files, folders or patterns; none: the demo data set"
     )
     run.add_argument("--flow", help="auto_labeling, augmentation_and_al (default), e2e, e2e_super_resolution")
-    run.add_argument("--cookbook", help="the scene: city_traffic (default), piazza, trailer_dashcam, …")
+    run.add_argument("--cookbook", help="the scene: city_traffic (default), one of `vda cookbook list`")
     run.add_argument("--variants", type=int, metavar="N", help="variants of each clip")
     run.add_argument(
         "--set",
@@ -173,7 +176,11 @@ def _add_run_commands(commands: Any) -> None:
         ("replay", "Make every decision of a run again from its journal, and compare."),
     ):
         parser = _add(commands, name, text, f"vda {name} run-1a2b3c4d")
-        parser.add_argument("run_id", metavar="RUN")
+        if name in {"audit", "replay"}:
+            help_text = "a run; without it, the calls that belong to none"
+            parser.add_argument("run_id", metavar="RUN", nargs="?", help=help_text)
+        else:
+            parser.add_argument("run_id", metavar="RUN")
         if name in {"show", "audit", "replay"}:
             parser.add_argument("--json", action="store_true", help="as JSON")
         else:
@@ -184,6 +191,11 @@ def _add_run_commands(commands: Any) -> None:
 
 
 def _add_tool_commands(commands: Any) -> None:
+    add_preview_options(
+        _add(
+            commands, "preview", "Look at a variant before a run.", "vda preview clip.mp4 --set weather=rain"
+        )
+    )
     doctor = _add(commands, "doctor", "Check what this machine has for both engines.", "vda doctor")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     tools = _add(commands, "tools", "List the tools, or print the schemas of one.", "vda tools select_flow")
@@ -216,6 +228,9 @@ def _add_tool_commands(commands: Any) -> None:
         commands, "policy", "Explain the rules of the policy, or one of them.", "vda policy ETA-FIRST"
     )
     policy.add_argument("rule", nargs="?", metavar="ID")
+    cookbook = _add(commands, "cookbook", cookbook_command.SUMMARY, "vda cookbook new loading_dock")
+    cookbook.description, cookbook.epilog = cookbook_command.ABOUT, cookbook_command.EXAMPLES
+    cookbook_command.add_arguments(cookbook)
     install = _add(
         commands,
         "install",
@@ -419,7 +434,8 @@ def _audit(given: argparse.Namespace) -> int:
     from skill_tools.registry import opened
 
     with opened(_settings(given)) as context:
-        context.journal.run(given.run_id)
+        if given.run_id:
+            context.journal.run(given.run_id)
         decisions = context.journal.decisions(given.run_id)
     if given.json:
         print(json.dumps([one.model_dump(mode="json") for one in decisions], indent=2))
@@ -428,6 +444,8 @@ def _audit(given: argparse.Namespace) -> int:
         print(f"{when}  {one.outcome:4} {one.rule:22} {one.tool:16} {one.reason}")
         if one.corrected:
             print(f"{'':33}vda call {one.corrected.tool} '{json.dumps(one.corrected.arguments)}'")
+    if not decisions and not given.json:
+        print("no rule did more than nod")
     return 0
 
 
@@ -441,13 +459,17 @@ def _replay(given: argparse.Namespace) -> int:
         print(json.dumps({**found.model_dump(mode="json"), "same": found.same}, indent=2))
     else:
         others = f", {found.other_policy} of them under another policy" if found.other_policy else ""
-        print(
-            f"{found.run_id}: {found.calls} calls, {found.decisions} decisions{others}; policy {found.policy}"
-        )
+        about = found.run_id or "of no run"
+        print(f"{about}: {found.calls} calls, {found.decisions} decisions{others}; policy {found.policy}")
         for one in found.different:
             print(f"  call {one.call}, {one.tool}\n    then {one.then}\n    now  {one.now}")
         print("every decision is the same" if found.same else "not every decision is the same")
     return 0 if found.same else EXIT_CODES["artifact"]
+
+
+def _preview(given: argparse.Namespace) -> int:
+    variables = dict(_pair(pair) for pair in given.variables)
+    return _called(given, "preview", preview_arguments(given, variables))
 
 
 def _cancel(given: argparse.Namespace) -> int:
@@ -548,7 +570,7 @@ def _mcp(given: argparse.Namespace) -> int:
         raise InputError(
             f"The MCP server needs the package {error.name!r}",
             expected="the extra [mcp]",
-            remedy='pip install "physical-ai-video-data-augmentation[mcp]"',
+            remedy=f'pip install "physical-ai-video-data-augmentation[mcp]=={__version__}"',
             code="input.extra",
         ) from error
     if given.http is None:
@@ -580,6 +602,10 @@ def _policy(given: argparse.Namespace) -> int:
         raise InputError(
             f"There is no rule {given.rule!r}", expected=", ".join(RULES), code="input.unknown_rule"
         )
+    page = _settings(given).skill_dir / "references" / "policy.md"
+    if given.rule and page.is_file():
+        print(_section(page.read_text(encoding="utf-8"), given.rule))
+        return 0
     for rule in RULES.values():
         if given.rule not in {None, rule.id}:
             continue
@@ -590,8 +616,16 @@ def _policy(given: argparse.Namespace) -> int:
     return 0
 
 
+def _section(page: str, rule: str) -> str:
+    """Return a rule's section of the policy page as it reads at a terminal: no links, no fences."""
+    section = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    text = next(part for part in section if part.startswith(f"{rule}\n"))
+    return re.sub(r"\[(`\w+`)\]\(\S+\)|^```\w*\n", r"\1", text, flags=re.MULTILINE).strip()
+
+
 COMMANDS = {
     "run": _run,
+    "preview": _preview,
     "runs": _runs,
     "show": _show,
     "resume": _resume,
@@ -604,6 +638,7 @@ COMMANDS = {
     "call": _call,
     "script": _script,
     "policy": _policy,
+    "cookbook": cookbook_command.run,
     "install": _install,
     "mcp": _mcp,
 }

@@ -10,24 +10,26 @@ import argparse
 import shlex
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 from pydantic import JsonValue
 
-from skill_tools.access.secrets import known_secrets
 from skill_tools.errors import InputError, PolicyDenied, VdaError
 from skill_tools.flows.catalog import canonical_name
 from skill_tools.journal import RunRecord
 from skill_tools.policy.engine import RUN_SCRIPT_GUARDS, judge
 from skill_tools.policy.media_line import MEDIA_PREFIX
 from skill_tools.policy.rule import Facts
+from skill_tools.policy.snapshot import snapshot
 from skill_tools.registry import TOOLS, failed, opened
 from skill_tools.settings import Settings
-from skill_tools.tool import Problem, ToolResult
+from skill_tools.tool import Decision, Problem, ToolResult
 from skill_tools.tools.context import Context
 
 MAX_LINE = 32_768
+MAX_SHOWN = 2_000
 UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode's categories of what is not there to be read."""
 SHELL_SIGNS = frozenset("();<>|&")
@@ -60,63 +62,70 @@ def run_script(command: str | Sequence[str], *, settings: Settings | None = None
         settings: Where to work; read from the process otherwise.
 
     Returns:
-        The tool's result. A line that is not on the list is refused with the reason.
+        The tool's result. A line that is not on the list is refused with the reason, and the journal has the
+        refusal: under the run that the line names or that alone is open here, else under none.
     """
     try:
-        where = settings or Settings.read()
-        words = _words(command)
-        with opened(where) as context:
-            denied = _judged(words, context)
-            if denied is not None:
-                return denied
-            tool, arguments = _meaning(words, context)
-            return TOOLS[tool].call(arguments, context)
+        with opened(settings or Settings.read()) as context:
+            return _told(command, context)
     except VdaError as error:
         return failed("run_script", error)
 
 
-def _judged(words: Sequence[str], context: Context) -> ToolResult | None:
-    """Ask the rules for command lines; return the refusal, with the one right call, or nothing."""
-    run = _run_in(words, context)
-    facts = Facts(
-        tool="run_script",
-        arguments={"words": list(words)},
-        workspace=context.settings.workspace,
-        run=run,
-        passed=context.journal.passed_by_tool(run.run_id) if run else {},
-        secrets=frozenset(known_secrets(context.settings.environ)),
-    )
-    decisions = judge(RUN_SCRIPT_GUARDS, facts).decisions
-    refusal = next((one for one in decisions if one.outcome in {"deny", "ask"}), None)
-    if refusal is None:
-        return None
+def _told(command: str | Sequence[str], context: Context) -> ToolResult:
+    words: list[str] = []
+    seen: dict[str, JsonValue] = {}
+    try:
+        words = _words(command)
+        # Whether a line is refused hangs on its words alone; what would be right instead, on its run.
+        bare = Facts("run_script", {"words": words}, context.settings.workspace, secrets=context.secrets)
+        if not judge(RUN_SCRIPT_GUARDS, bare).decisions:
+            tool, arguments = _meaning(words, context)
+            return TOOLS[tool].call(arguments, context)
+        run = _run_in(words, context)
+        facts = context.facts("run_script", {"words": words}, run)
+        refused = _denied(judge(RUN_SCRIPT_GUARDS, facts).decisions)
+        seen = {"before": snapshot(facts)}
+    except VdaError as error:
+        run = _run_in(words, context)
+        refused = failed("run_script", error)
+    refused = refused.model_copy(update={"run_id": run.run_id if run else None})
+    return context.record({"line": _shown(command)}, refused, seen)
+
+
+def _denied(decisions: Sequence[Decision]) -> ToolResult:
+    """Return the refusal of a line, with the one right call where there is one."""
+    first = decisions[0]
     problem = Problem(
-        code=f"denied.{refusal.rule}",
-        message=refusal.reason,
-        expected=str(refusal.facts.get("command") or f"what `vda policy {refusal.rule}` explains"),
-        remedy=f"call {refusal.corrected.tool} as given in `next`" if refusal.corrected else "leave it",
-        retry="after_fix" if refusal.corrected else "never",
+        code=f"denied.{first.rule}",
+        message=first.reason,
+        expected=str(first.facts.get("command") or f"what `vda policy {first.rule}` explains"),
+        remedy=f"call {first.corrected.tool} as given in `next`" if first.corrected else "leave it",
+        retry="after_fix" if first.corrected else "never",
     )
-    return context.masked(
-        ToolResult(
-            ok=False,
-            tool="run_script",
-            run_id=run.run_id if run else None,
-            status="denied",
-            decisions=list(decisions),
-            next=[refusal.corrected] if refusal.corrected else [],
-            problem=problem,
-        )
+    return ToolResult(
+        ok=False,
+        tool="run_script",
+        status="denied",
+        decisions=list(decisions),
+        next=[first.corrected] if first.corrected else [],
+        problem=problem,
     )
+
+
+def _shown(command: str | Sequence[str]) -> str:
+    """Return a line as the journal keeps it; what can't be written, such as half a character, escaped."""
+    text = command if isinstance(command, str) else " ".join(map(str, command))
+    return text[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
 def _run_in(words: Sequence[str], context: Context) -> RunRecord | None:
     """Return the run that a line names, else the one that is open here."""
     for word in words:
-        name, sign, value = word.partition("=")
-        if sign and name == "run_id" and (run := context.journal.find(value)):
+        value = word.rpartition("=")[2]
+        if value.startswith("run-") and (run := context.journal.find(value)):
             return run
-    runs = [run for run in context.journal.runs() if context.journal.passed(run.run_id, "report") is None]
+    runs = context.journal.open_runs(limit=2)
     return runs[0] if len(runs) == 1 else None
 
 
@@ -226,21 +235,31 @@ def _parsed(parser: _Parser, words: Sequence[str]) -> argparse.Namespace:
         parser.error(str(error))
 
 
-def _preflight(words: Sequence[str]) -> tuple[str, Arguments]:
+@cache
+def _preflight_line() -> _Parser:
     parser = _Parser("bash scripts/preflight_credentials.sh")
     parser.add_argument("--workflow", metavar="FILE")
     parser.add_argument("--no-probe", action="store_true")
     parser.add_argument("--refresh", "--overwrite", action="store_true", dest="refresh")
     parser.add_argument("--run-id", metavar="R")
-    return "preflight", _given(_parsed(parser, words))
+    return parser
 
 
-def _guard(words: Sequence[str]) -> tuple[str, Arguments]:
+def _preflight(words: Sequence[str]) -> tuple[str, Arguments]:
+    return "preflight", _given(_parsed(_preflight_line(), words))
+
+
+@cache
+def _guard_line() -> _Parser:
     parser = _Parser("python3 scripts/pre_submit_guard.py")
     parser.add_argument("--workflow", metavar="FILE", required=True)
     parser.add_argument("--set-string", metavar="k=v", nargs="+", dest="values")
     parser.add_argument("--run-id", metavar="R")
-    parsed = _given(_parsed(parser, words))
+    return parser
+
+
+def _guard(words: Sequence[str]) -> tuple[str, Arguments]:
+    parsed = _given(_parsed(_guard_line(), words))
     if pairs := parsed.get("values"):
         parsed["values"] = dict(_pairs(pairs))
     return "check_submission", parsed
@@ -261,35 +280,55 @@ def _pairs(words: object) -> Mapping[str, JsonValue]:
     return pairs
 
 
-def _demo(words: Sequence[str]) -> tuple[str, Arguments]:
+@cache
+def _demo_line() -> _Parser:
     parser = _Parser("bash scripts/prepare_demo_assets.sh")
     parser.add_argument("directory", nargs="?", metavar="DIR")
     parser.add_argument("--run-id", metavar="R")
-    return "prepare_demo", _given(_parsed(parser, words))
+    return parser
 
 
-def _stage(words: Sequence[str]) -> tuple[str, Arguments]:
+def _demo(words: Sequence[str]) -> tuple[str, Arguments]:
+    return "prepare_demo", _given(_parsed(_demo_line(), words))
+
+
+@cache
+def _stage_line() -> _Parser:
     parser = _Parser("bash scripts/stage_run_artifacts.sh")
     for option in ("--storage-url", "--dataset", "--run-id", "--video"):
         parser.add_argument(option, required=True)
     parser.add_argument("--run-local-dir", metavar="P")
     parser.add_argument("--input-local-video", metavar="F")
-    return "stage_artifacts", _given(_parsed(parser, words))
+    return parser
 
 
-def _render(words: Sequence[str]) -> tuple[str, Arguments]:
+def _stage(words: Sequence[str]) -> tuple[str, Arguments]:
+    return "stage_artifacts", _given(_parsed(_stage_line(), words))
+
+
+@cache
+def _render_line() -> _Parser:
     parser = _Parser("bash scripts/render_side_by_side.sh")
     for option in ("--run-local-dir", "--dataset", "--video"):
         parser.add_argument(option, required=True)
     parser.add_argument("--aug-index", type=int, default=0)
-    return "render_compare", vars(_parsed(parser, words))
+    return parser
 
 
-def _messages(words: Sequence[str]) -> tuple[str, Arguments]:
+def _render(words: Sequence[str]) -> tuple[str, Arguments]:
+    return "render_compare", vars(_parsed(_render_line(), words))
+
+
+@cache
+def _messages_line() -> _Parser:
     parser = _Parser("python3 scripts/check_message.py")
     parser.add_argument("--run-id", metavar="R")
     parser.add_argument("bubbles", nargs="+", metavar="BUBBLE")
-    parsed = _parsed(parser, words)
+    return parser
+
+
+def _messages(words: Sequence[str]) -> tuple[str, Arguments]:
+    parsed = _parsed(_messages_line(), words)
     bubbles: list[JsonValue] = [
         {"kind": "media" if bubble.startswith(MEDIA_PREFIX) else "text", "body": bubble}
         for bubble in parsed.bubbles
@@ -318,13 +357,18 @@ def _osmo(words: list[str], context: Context) -> tuple[str, Arguments]:
     return known(words[2:], context)
 
 
-def _osmo_submit(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
+@cache
+def _submit_line() -> _Parser:
     parser = _Parser("osmo workflow submit")
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--pool", "-p")
     parser.add_argument("--set-string", nargs="+", required=True, metavar="k=v")
     parser.add_argument("--dry-run", action="store_true")
-    parsed = _parsed(parser, words)
+    return parser
+
+
+def _osmo_submit(words: Sequence[str], context: Context) -> tuple[str, Arguments]:
+    parsed = _parsed(_submit_line(), words)
     values = dict(_pairs(parsed.set_string))
     run = _run_in(words, context)
     _check_workflow(parsed.file, run, context.settings)
@@ -352,10 +396,9 @@ def _check_workflow(file: str, run: RunRecord | None, settings: Settings) -> Non
 
 
 def _run_of(workflow_id: str, context: Context) -> str:
-    journal = context.journal
-    for run in journal.runs(limit=1_000):
-        if any(one.workflow_id == workflow_id for one in journal.submissions(run.run_id)):
-            return run.run_id
+    run_id = context.journal.run_of_workflow(workflow_id)
+    if run_id is not None:
+        return run_id
     raise InputError(
         f"{workflow_id} belongs to no run of this workspace",
         expected="a workflow that was submitted here",

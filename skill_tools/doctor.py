@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import sys
 
+from skill_tools.cookbooks.shelf import Shelf
 from skill_tools.engines.here import EnginesHere
 from skill_tools.errors import VdaError
-from skill_tools.flows.configs import cookbook_named, list_cookbooks
 from skill_tools.settings import Settings
 from skill_tools.tools import readiness_local
 from skill_tools.tools.readiness import Check
@@ -25,13 +25,15 @@ def _python() -> Check:
 
 
 def _cookbooks(settings: Settings) -> Check:
-    try:
-        names = list_cookbooks(settings.cookbooks_dir)
-        for name in names:
-            cookbook_named(name, settings.cookbooks_dir)
-    except VdaError as error:
-        return Check(name="cookbooks", status="failed", detail=error.message, remedy=error.remedy)
-    return Check(name="cookbooks", status="ok", detail=", ".join(names))
+    """Read every cookbook; one of the user's own that is broken hinders no run but its own."""
+    shelf = Shelf.of(settings)
+    for name in shelf.names():
+        try:
+            shelf.named(name)
+        except VdaError as error:
+            status = "warning" if shelf.is_own(name) else "failed"
+            return Check(name="cookbooks", status=status, detail=error.message, remedy=error.remedy)
+    return Check(name="cookbooks", status="ok", detail=", ".join(shelf.names()))
 
 
 def _osmo(settings: Settings) -> Check:

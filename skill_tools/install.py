@@ -34,8 +34,10 @@ AGENT_FOLDERS: Mapping[str, Path] = MappingProxyType(
 )
 """Agent to where it looks, below a project's folder and below the home folder alike."""
 
+PLUGIN_MANIFESTS = (".claude-plugin", ".codex-plugin", ".cursor-plugin", "gemini-extension.json")
+"""What makes a plugin of a repository. A copy among an agent's skills has none: it would be found twice."""
+
 SKILL_FILES = (
-    ".claude-plugin",
     "CHANGELOG.md",
     "LICENSE",
     "NOTICE",
@@ -43,14 +45,13 @@ SKILL_FILES = (
     "SKILL.md",
     "agents",
     "assets",
-    "gemini-extension.json",
     "pyproject.toml",
     "references",
     "requirements.lock",
     "schemas",
     "scripts",
 )
-"""What makes a skill of the package `skill_tools`; the wheel carries the same."""
+"""What makes a skill of the package `skill_tools`; the wheel carries the same, and the manifests."""
 
 # Written last into a copy: what was put there, so that only that is ever replaced or taken away.
 RECEIPT = ".vda-install.json"

@@ -1,16 +1,18 @@
 """Run records, calls, decisions and submissions: one SQLite file that survives a `kill -9`.
 
-Calls and decisions are only ever appended. A submission is *claimed* before it is sent: the primary key
-makes sure that of two processes at the same moment one alone sends it.
+Calls and decisions are only ever appended; `passed` points at the newest green call of each tool, so that
+what a rule asks costs the same after a thousand calls. A submission is *claimed* before it is sent: the
+primary key makes sure that of two processes at the same moment one alone sends it.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +23,26 @@ from pydantic import Field, JsonValue
 from skill_tools.errors import InputError
 from skill_tools.tool import Closed, Decision, ToolResult
 
-SCHEMA = """
+QUIET = "tool NOT IN ('check_message', 'run_script')"
+"""What leaves out the calls that neither put a question to a person nor answer one."""
+REFUSED = ".undefined_variable"
+"""How the code of a submit ends whose values an engine could not put in place."""
+
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, created REAL NOT NULL, facts TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created);
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY, run_id TEXT, at REAL NOT NULL, tool TEXT NOT NULL, ok INTEGER NOT NULL,
-    arguments TEXT NOT NULL, result TEXT NOT NULL
+    question TEXT NOT NULL, refused INTEGER NOT NULL, arguments TEXT NOT NULL, result TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run_id, tool, ok);
+CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run_id);
+CREATE INDEX IF NOT EXISTS asking_calls ON calls (run_id) WHERE {QUIET};
+CREATE INDEX IF NOT EXISTS refused_calls ON calls (run_id) WHERE refused = 1;
+CREATE TABLE IF NOT EXISTS passed (
+    run_id TEXT NOT NULL, tool TEXT NOT NULL, call INTEGER NOT NULL, PRIMARY KEY (run_id, tool)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS judged (
     call INTEGER PRIMARY KEY, seen TEXT NOT NULL
 );
@@ -91,6 +104,31 @@ class SubmissionRecord:
     at: float
 
 
+class Passed(Mapping[str, Mapping[str, Any]]):
+    """By tool, the data of its newest green result in a run; its JSON is read when somebody looks at it."""
+
+    def __init__(self, rows: Iterable[tuple[str, int, str]] = ()) -> None:
+        self.numbers: dict[str, int] = {}
+        self._results: dict[str, str] = {}
+        self._data: dict[str, Mapping[str, Any]] = {}
+        for tool, number, result in rows:
+            self.numbers[tool], self._results[tool] = number, result
+
+    def __getitem__(self, tool: str) -> Mapping[str, Any]:
+        """Return a tool's data."""
+        if tool not in self._data:
+            self._data[tool] = json.loads(self._results[tool])["data"]
+        return self._data[tool]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the tools."""
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        """Count the tools."""
+        return len(self._results)
+
+
 class Journal:
     """The journal of a workspace. The file is made with the first thing that is written."""
 
@@ -99,9 +137,9 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Let go of the file; the next use takes it up again."""
         if self._connection is not None:
-            self._connection.close()
+            _lay_aside(self.path, self._connection)
             self._connection = None
 
     def start(self, record: RunRecord) -> None:
@@ -116,6 +154,10 @@ class Journal:
         """Return a run's record, or None where there is none."""
         rows = self._read("SELECT facts FROM runs WHERE run_id = ?", run_id)
         return RunRecord.model_validate_json(rows[0][0]) if rows else None
+
+    def knows(self, run_id: str) -> bool:
+        """Tell whether a run was begun here."""
+        return bool(self._read("SELECT 1 FROM runs WHERE run_id = ?", run_id))
 
     def run(self, run_id: str) -> RunRecord:
         """Return a run's record.
@@ -139,6 +181,16 @@ class Journal:
         rows = self._read("SELECT facts FROM runs ORDER BY created DESC LIMIT ?", limit)
         return [RunRecord.model_validate_json(row[0]) for row in rows]
 
+    def open_runs(self, limit: int = 50) -> list[RunRecord]:
+        """Return the newest runs that have no report yet, newest first."""
+        rows = self._read(
+            "SELECT facts FROM runs WHERE NOT EXISTS "
+            "(SELECT 1 FROM passed WHERE passed.run_id = runs.run_id AND tool = 'report') "
+            "ORDER BY created DESC LIMIT ?",
+            limit,
+        )
+        return [RunRecord.model_validate_json(row[0]) for row in rows]
+
     def record(
         self,
         run_id: str | None,
@@ -150,21 +202,33 @@ class Journal:
 
         A call that belongs to no run makes no file, unless it asked something: a question is put once.
         """
+        self.append(run_id, result, _json(arguments), result.model_dump_json(), _json(seen) if seen else "")
+
+    def append(self, run_id: str | None, result: ToolResult, arguments: str, text: str, seen: str) -> None:
+        """Append a call as `record` does, with arguments, result and what was seen as JSON already."""
         if run_id is None and result.status != "needs_input" and not self.path.exists():
             return
+        problem = result.problem
+        question = problem.message if problem and result.status == "needs_input" else ""
+        refused = bool(problem and result.tool == "submit" and problem.code.endswith(REFUSED))
         with self._writing() as db:
             done = db.execute(
-                "INSERT INTO calls (run_id, at, tool, ok, arguments, result) VALUES (?, ?, ?, ?, ?, ?)",
-                (run_id, time.time(), result.tool, result.ok, _json(arguments), result.model_dump_json()),
+                "INSERT INTO calls (run_id, at, tool, ok, question, refused, arguments, result) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, time.time(), result.tool, result.ok, question, refused, arguments, text),
             )
             if seen:
-                db.execute("INSERT INTO judged VALUES (?, ?)", (done.lastrowid, _json(seen)))
+                db.execute("INSERT INTO judged VALUES (?, ?)", (done.lastrowid, seen))
+            if result.ok and run_id:
+                db.execute(
+                    "INSERT OR REPLACE INTO passed VALUES (?, ?, ?)", (run_id, result.tool, done.lastrowid)
+                )
 
-    def calls(self, run_id: str) -> list[Call]:
-        """Return the calls of a run in their order."""
+    def calls(self, run_id: str | None) -> list[Call]:
+        """Return the calls of a run in their order; without a run, those that belong to none."""
         rows = self._read(
             "SELECT at, tool, arguments, result, id, seen FROM calls LEFT JOIN judged ON judged.call = id "
-            "WHERE run_id = ? ORDER BY id",
+            "WHERE run_id IS ? ORDER BY id",
             run_id,
         )
         return [
@@ -185,45 +249,38 @@ class Journal:
         Without a run: what the newest call that belongs to none asked.
         """
         rows = self._read(
-            "SELECT json_extract(result, '$.status'), json_extract(result, '$.problem.message') FROM calls "
-            "WHERE run_id IS ? AND tool <> 'check_message' ORDER BY id DESC LIMIT 1",
+            f"SELECT question FROM calls WHERE run_id IS ? AND {QUIET} ORDER BY id DESC LIMIT 1",  # noqa: S608 - it is our own
             run_id,
         )
-        return rows[0][1] if rows and rows[0][0] == "needs_input" else ""
+        return str(rows[0][0]) if rows else ""
 
     def refusals(self, run_id: str) -> int:
         """Count the submits of a run that an engine refused."""
-        rows = self._read(
-            "SELECT COUNT(*) FROM calls WHERE run_id = ? AND tool = 'submit' AND ok = 0 "
-            "AND json_extract(result, '$.problem.code') LIKE '%.undefined_variable'",
-            run_id,
-        )
+        rows = self._read("SELECT COUNT(*) FROM calls WHERE run_id = ? AND refused = 1", run_id)
         return int(rows[0][0]) if rows else 0
 
     def passed(self, run_id: str, tool: str) -> ToolResult | None:
         """Return the newest result with which a tool did what this run asked of it."""
         rows = self._read(
-            "SELECT result FROM calls WHERE run_id = ? AND tool = ? AND ok = 1 ORDER BY id DESC LIMIT 1",
+            "SELECT result FROM passed JOIN calls ON calls.id = passed.call "
+            "WHERE passed.run_id = ? AND passed.tool = ?",
             run_id,
             tool,
         )
         return ToolResult.model_validate_json(rows[0][0]) if rows else None
 
-    def passed_by_tool(self, run_id: str) -> dict[str, dict[str, JsonValue]]:
+    def passed_by_tool(self, run_id: str) -> Passed:
         """Return, by tool, the data of its newest green result in a run."""
-        return {tool: data for tool, (_, data) in self.green(run_id).items()}
-
-    def green(self, run_id: str) -> dict[str, tuple[int, dict[str, JsonValue]]]:
-        """Return, by tool, the number of its newest green call in a run, and that call's data."""
-        rows = self._read(
-            "SELECT tool, MAX(id), json_extract(result, '$.data') FROM calls "
-            "WHERE run_id = ? AND ok = 1 GROUP BY tool",
-            run_id,
+        return Passed(
+            self._read(
+                "SELECT passed.tool, call, result FROM passed JOIN calls ON calls.id = passed.call "
+                "WHERE passed.run_id = ?",
+                run_id,
+            )
         )
-        return {tool: (number, json.loads(data)) for tool, number, data in rows}
 
-    def decisions(self, run_id: str) -> list[Decision]:
-        """Return every decision of a run, in order."""
+    def decisions(self, run_id: str | None) -> list[Decision]:
+        """Return every decision of a run, in order; without a run, those about calls that belong to none."""
         return [decision for call in self.calls(run_id) for decision in call.result.decisions]
 
     def claim(self, run_id: str, batch: str, values: Mapping[str, str], pool: str) -> bool:
@@ -265,6 +322,11 @@ class Journal:
             for batch, state, workflow_id, detail, at in rows
         ]
 
+    def run_of_workflow(self, workflow_id: str) -> str | None:
+        """Return the run that a workflow was submitted for."""
+        rows = self._read("SELECT run_id FROM submissions WHERE workflow_id = ?", workflow_id)
+        return str(rows[0][0]) if rows else None
+
     def _read(self, query: str, *values: str | int | None) -> list[Any]:
         if self._connection is None and not self.path.exists():
             return []
@@ -284,8 +346,77 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connected(self.path)
+            self._connection = _taken_up(self.path) or _connected(self.path)
         return self._connection
+
+
+@dataclass(frozen=True)
+class _Spare:
+    """A connection that is at rest, and the very file that it is connected to."""
+
+    pid: int
+    path: Path
+    device: int
+    inode: int
+    connection: sqlite3.Connection
+
+    def is_for(self, path: Path) -> bool:
+        """Tell whether it leads to the file that lies at a path now, from this process."""
+        try:
+            there = path.stat()
+        except OSError:
+            return False
+        return (self.pid, self.path, self.device, self.inode) == (
+            os.getpid(),
+            path,
+            there.st_dev,
+            there.st_ino,
+        )
+
+
+# The last connection of a file copies its log over as it closes, which costs more than a call does; so the
+# one that was used last stays open. Taking it out of the list is one step: two threads never have the same.
+_spares: list[_Spare] = []
+
+
+def _taken_up(path: Path) -> sqlite3.Connection | None:
+    try:
+        spare = _spares.pop()
+    except IndexError:
+        return None
+    if spare.is_for(path):
+        return spare.connection
+    _close(spare)
+    return None
+
+
+def _lay_aside(path: Path, connection: sqlite3.Connection) -> None:
+    try:
+        there = path.stat()
+    except OSError:
+        connection.close()
+        return
+    if _spares:
+        connection.close()
+    else:
+        _spares.append(_Spare(os.getpid(), path, there.st_dev, there.st_ino, connection))
+
+
+def _close(spare: _Spare) -> None:
+    # A connection of the process that this one was forked from is that process's to close.
+    if spare.pid == os.getpid():
+        spare.connection.close()
+    else:
+        _foreign.append(spare.connection)
+
+
+_foreign: list[sqlite3.Connection] = []
+
+
+@atexit.register
+def _close_spares() -> None:
+    while _spares:
+        _close(_spares.pop())
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -28,6 +28,7 @@ from skill_tools.tools.poll import POLL
 from skill_tools.tools.preflight import PREFLIGHT
 from skill_tools.tools.prepare_dataset import PREPARE_DATASET
 from skill_tools.tools.prepare_demo import PREPARE_DEMO
+from skill_tools.tools.preview import PREVIEW
 from skill_tools.tools.render_compare import RENDER_COMPARE
 from skill_tools.tools.report import REPORT
 from skill_tools.tools.run import run_tool
@@ -58,6 +59,7 @@ STEPS: Mapping[str, AnyTool] = MappingProxyType(
             RENDER_COMPARE,
             REPORT,
             CHECK_MESSAGE,
+            PREVIEW,
             INSPECT_ENGINE,
         )
     }

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skill_tools.journal import Call, Journal, RunRecord
-from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, digest, judge
-from skill_tools.policy.snapshot import restored
+from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, RUN_SCRIPT_GUARDS, digest, judge
+from skill_tools.policy.snapshot import restored, restored_after
 from skill_tools.registry import TOOLS
 from skill_tools.tool import Closed, Decision
 
@@ -30,9 +30,12 @@ class Verdicts(Closed):
 
 
 class Replay(Closed):
-    """A run's calls judged again; `other_policy` counts decisions that another version of the rules made."""
+    """A run's calls judged again; `other_policy` counts decisions that another version of the rules made.
 
-    run_id: str
+    `run_id` is None for the calls that belong to no run.
+    """
+
+    run_id: str | None
     policy: str
     calls: int
     decisions: int
@@ -50,18 +53,21 @@ class Replay(Closed):
 class _Past:
     """What a call is judged from."""
 
-    run: RunRecord
+    run: RunRecord | None
     data_of: Mapping[int, Mapping[str, Any]]
 
 
-def replay(run_id: str, journal: Journal) -> Replay:
-    """Judge each call of a run again.
+def replay(run_id: str | None, journal: Journal) -> Replay:
+    """Judge each call of a run again; without a run, each that belongs to none.
 
     Raises:
         InputError: the workspace has no such run.
     """
     calls = journal.calls(run_id)
-    past = _Past(journal.run(run_id), {call.id: call.result.data for call in calls if call.result.ok})
+    past = _Past(
+        journal.run(run_id) if run_id else None,
+        {call.id: call.result.data for call in calls if call.result.ok},
+    )
     judged = [call for call in calls if call.seen]
     verdicts = [_again(call, past) for call in judged]
     policies = [policy for one in verdicts for policy in one.policies]
@@ -87,21 +93,21 @@ def _again(call: Call, past: _Past) -> Verdicts:
 
 
 def _decided(call: Call, past: _Past) -> Iterator[Decision]:
-    tool = TOOLS[call.tool]
-    before = call.seen.get("before")
-    if before is not None:
-        facts = restored(before, past.run if _knew(before, past) else None, past.data_of)
-        yield from judge((*EVERY_CALL, *tool.guards), facts).decisions
-    after = call.seen.get("after")
-    if after is not None:
-        outcome = call.seen.get("refused") or _outcome(call)
-        facts = restored(after, past.run if _knew(after, past) else None, past.data_of, outcome)
+    before, after = call.seen.get("before"), call.seen.get("after")
+    if before is None:
+        return
+    facts = restored(before, past.run if _knew(before, past) else None, past.data_of)
+    tool = TOOLS.get(call.tool)
+    guards = (*EVERY_CALL, *tool.guards) if tool else RUN_SCRIPT_GUARDS
+    yield from judge(guards, facts).decisions
+    if tool and after is not None:
+        facts = restored_after(facts, after, call.seen.get("refused") or _outcome(call))
         yield from judge((*tool.outcome_guards, *EVERY_OUTCOME), facts).decisions
 
 
 def _knew(seen: Mapping[str, Any], past: _Past) -> bool:
     """Tell whether the call was about a run: the one that begins a run is judged before there is any."""
-    return bool(seen["run_id"] == past.run.run_id)
+    return past.run is not None and bool(seen["run_id"] == past.run.run_id)
 
 
 def _outcome(call: Call) -> Mapping[str, Any]:

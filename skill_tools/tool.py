@@ -140,6 +140,8 @@ class Ruling(Generic[InputT]):
     decisions: Sequence[Decision] = ()
     seen: Mapping[str, JsonValue] = field(default_factory=dict)
     """What the rules saw and the journal would not know otherwise; with it a decision can be made again."""
+    facts: Any = None
+    """The facts that the road gathered for this call, for it to judge the outcome with."""
 
     @property
     def refusal(self) -> Decision | None:
@@ -153,16 +155,13 @@ class Road(Protocol):
     def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
         """Decide whether the call may go on, and with which input."""
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
+    def after(self, tool: AnyTool, ruling: Ruling[Any], outcome: Outcome[Any] | Problem) -> Ruling[Any]:
         """Decide whether the outcome, or the problem instead of one, is what the policy asks for."""
-
-    def masked(self, result: ToolResult) -> ToolResult:
-        """Return the result with every known secret replaced."""
 
     def record(
         self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
-    ) -> None:
-        """Write the call, its result and what the rules saw, durably."""
+    ) -> ToolResult:
+        """Write the call, its result and what the rules saw, durably; return it without any known secret."""
 
 
 RoadT = TypeVar("RoadT", bound=Road)
@@ -194,9 +193,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             result = self._walk(arguments, road, seen)
         except VdaError as error:
             result = self._failed(Problem.of(error), _run_id_in(arguments))
-        result = road.masked(result)
-        road.record(arguments, result, seen)
-        return result
+        return road.record(arguments, result, seen)
 
     def _walk(
         self, arguments: Mapping[str, JsonValue], road: RoadT, seen: dict[str, JsonValue]
@@ -211,7 +208,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
         except VdaError as error:
             outcome = Problem.of(error)
             first = _first(error)
-        found = road.after(self, ruling.input, outcome)
+        found = road.after(self, ruling, outcome)
         seen |= found.seen
         if isinstance(outcome, Problem):
             failed = self._failed(outcome, getattr(ruling.input, "run_id", None))

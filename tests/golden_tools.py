@@ -1,4 +1,4 @@
-"""Write what callers see of the tools into the golden files: `python -m tests.golden_tools`."""
+"""Write what callers see of the tools, and of the policy's decisions: `python -m tests.golden_tools`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skill_tools.registry import TOOLS
 from skill_tools.schema_views import VIEWS
+from tests.policy import examples
 
 GOLDEN = Path(__file__).parent / "golden" / "tools"
 
@@ -15,3 +16,4 @@ if __name__ == "__main__":
     for name, view in VIEWS.items():
         document = json.dumps([view(tool) for tool in TOOLS.values()], indent=1, ensure_ascii=False)
         GOLDEN.joinpath(f"{name}.json").write_text(document + "\n", encoding="utf-8")
+    examples.GOLDEN.write_text(examples.golden(), encoding="utf-8")

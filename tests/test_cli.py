@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from skill_tools.cli import COMMANDS, main
+from skill_tools.policy.engine import RULES
 from skill_tools.registry import TOOLS
 from skill_tools.tool import ToolResult
 from tests.mock_osmo.bench import MockOsmo
@@ -154,10 +155,14 @@ def test_tools_lists_all_and_describes_one(workspace: Workspace) -> None:
 
 
 def test_policy_explains_all_rules_or_one(workspace: Workspace) -> None:
-    """Each rule is told with its outcome, its sentence and the tools that ask it."""
+    """All in a line each; one with its sentence, the tools that ask it, and a call with what comes of it."""
+    listed = workspace.vda("policy").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == list(RULES)
     told = workspace.vda("policy", "ETA-FIRST").stdout
-    assert "ETA-FIRST" in told
-    assert "submit" in told
+    assert told.startswith("ETA-FIRST\n> The time overview always comes before the first change.\n")
+    assert "`submit`: Nothing is changed before" in told
+    assert "\ndeny: prepare_dataset changes something" in told
+    assert "](" not in told
     assert workspace.vda("policy", "ETA-LAST").returncode == 2
 
 

@@ -14,12 +14,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "skill_tools"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"settings", "tool", "storage"}),
-    frozenset({"media", "flows", "access", "journal", "engines"}),
+    frozenset({"media", "flows", "cookbooks", "access", "journal", "engines"}),
     frozenset({"policy"}),
     frozenset({"tools"}),
     frozenset({"registry"}),
     frozenset({"dispatch", "walk", "replay", "schema", "doctor", "terminal", "install"}),
-    frozenset({"schema_views"}),
+    frozenset({"preview_command", "cookbook_command", "schema_views"}),
     frozenset({"mcp_server"}),
     frozenset({"cli"}),
     frozenset({"pages"}),
@@ -28,6 +28,7 @@ NEIGHBOURS: dict[str, frozenset[str]] = {
     "engines": frozenset({"flows"}),
     "media": frozenset(),
     "flows": frozenset(),
+    "cookbooks": frozenset(),
     "access": frozenset(),
     "journal": frozenset(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -210,10 +211,42 @@ def test_manifests_say_what_the_package_says() -> None:
     assert project["version"] == __version__ == front["metadata"]["version"]
     plugin = json.loads((REPOSITORY / ".claude-plugin" / "plugin.json").read_text("utf-8"))
     market = json.loads((REPOSITORY / ".claude-plugin" / "marketplace.json").read_text("utf-8"))
+    codex = json.loads((REPOSITORY / ".codex-plugin" / "plugin.json").read_text("utf-8"))
+    cursor = json.loads((REPOSITORY / ".cursor-plugin" / "plugin.json").read_text("utf-8"))
     gemini = json.loads((REPOSITORY / "gemini-extension.json").read_text("utf-8"))
-    for manifest in (plugin, *market["plugins"], gemini):
+    for manifest in (plugin, codex, cursor, *market["plugins"], gemini):
         assert (manifest["name"], manifest["version"]) == (SKILL_NAME, __version__)
         assert manifest["description"] == front["description"]
+    for manifest in (plugin, codex, cursor):
+        author = manifest["author"]
+        assert f"{author['name']} <{author['email']}>" == front["metadata"]["author"]
+        assert manifest["license"] == front["license"] == project["license"]
+        # Each host finds SKILL.md in the repository's own folder, by the path that it takes for that.
+        (folder,) = [manifest["skills"]] if isinstance(manifest["skills"], str) else manifest["skills"]
+        assert (REPOSITORY / folder / "SKILL.md").samefile(REPOSITORY / "SKILL.md")
     assert (REPOSITORY / gemini["contextFileName"]).is_file()
     interface = yaml.safe_load((REPOSITORY / "agents" / "openai.yaml").read_text("utf-8"))["interface"]
     assert set(interface) == {"display_name", "short_description", "default_prompt"}
+    assert codex["interface"]["displayName"] == cursor["displayName"] == interface["display_name"]
+    assert codex["interface"]["defaultPrompt"] == [interface["default_prompt"]]
+
+
+def test_pages_and_changelog_name_the_version_that_this_is() -> None:
+    """Every install that a page shows is pinned to this version, and the changelog has its section."""
+    assert f"\n## {__version__}\n" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "references").rglob("*.md")):
+        shown = re.findall(rf"{SKILL_NAME}(?:\[\w+\])?==([\d.]+)", page.read_text("utf-8"))
+        assert set(shown) <= {__version__}, page
+    assert f"{SKILL_NAME}=={__version__}" in (REPOSITORY / "README.md").read_text("utf-8")
+
+
+def test_notices_are_there_for_what_others_made() -> None:
+    """NOTICE names each vendored file and its licence; the weights are those that their page describes."""
+    notice = (REPOSITORY / "NOTICE").read_text("utf-8")
+    for folder, suffix in (("models", ".onnx"), ("samples", ".mp4")):
+        page = (REPOSITORY / "assets" / folder / "README.md").read_text("utf-8")
+        for file in (REPOSITORY / "assets" / folder).glob(f"*{suffix}"):
+            assert f"assets/{folder}/{file.name}: " in notice
+            assert file.name in page
+            assert folder != "models" or hashlib.sha256(file.read_bytes()).hexdigest() in page
+    assert "Apache License" in (REPOSITORY / "LICENSE").read_text("utf-8")

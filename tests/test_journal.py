@@ -14,7 +14,7 @@ import pytest
 
 from skill_tools.errors import InputError
 from skill_tools.journal import Journal, RunRecord
-from skill_tools.tool import Decision, ToolResult
+from skill_tools.tool import Decision, Problem, ToolResult
 
 RUN = "run-0a1b2c3d"
 VALUES = {"dataset": "cars", "run_id": RUN}
@@ -39,6 +39,26 @@ from skill_tools.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 sys.stdin.readline()
 print(journal.claim("run-0a1b2c3d", "0", {"dataset": "cars"}, "local"))
+"""
+
+FORKER = """
+import os, sys
+from pathlib import Path
+from skill_tools.journal import Journal
+from skill_tools.tool import ToolResult
+
+def write(number):
+    journal = Journal(Path(sys.argv[1]))
+    journal.record("run-0a1b2c3d", {"n": number}, ToolResult(ok=True, tool="poll", status="done"))
+    journal.close()
+
+write(0)
+child = os.fork()
+if child == 0:
+    write(1)
+else:
+    assert os.waitpid(child, 0)[1] == 0
+    write(2)
 """
 
 
@@ -131,6 +151,76 @@ def test_what_passed_is_the_newest_green_result(journal: Journal) -> None:
     assert journal.passed(RUN, "submit") is None
     assert journal.passed_by_tool(RUN) == {"poll": {"state": "COMPLETED"}}
     assert len(journal.calls(RUN)) == 4
+
+
+def test_a_question_stands_until_another_call_answers_it(journal: Journal) -> None:
+    """Bubbles that are looked over and lines that are refused answer nothing; another run's calls neither."""
+    asking = ToolResult(
+        ok=False,
+        tool="preflight",
+        run_id=RUN,
+        status="needs_input",
+        problem=Problem(code="needs_input.POOL-ONLINE", message="Which pool?"),
+    )
+    journal.record(RUN, {}, asking)
+    for quiet in ("check_message", "run_script"):
+        journal.record(RUN, {}, result(quiet, ok=False))
+    journal.record(None, {}, result("inspect_engine"))
+    assert (journal.last_question(RUN), journal.last_question(None)) == ("Which pool?", "")
+    journal.record(RUN, {}, result("preflight"))
+    assert journal.last_question(RUN) == ""
+
+
+def test_only_an_engines_refusals_of_a_submit_are_counted(journal: Journal) -> None:
+    """A submit that failed otherwise is none, nor is the same code from another tool."""
+    for tool, code in (
+        ("submit", "engine.undefined_variable"),
+        ("submit", "engine.down"),
+        ("check_submission", "input.undefined_variable"),
+        ("submit", "input.undefined_variable"),
+    ):
+        problem = Problem(code=code, message="no")
+        journal.record(RUN, {}, result(tool, ok=False).model_copy(update={"problem": problem}))
+    assert (journal.refusals(RUN), journal.refusals("run-00000000")) == (2, 0)
+
+
+def test_runs_are_open_until_their_report(journal: Journal) -> None:
+    """A green report closes a run; a red one, and another tool's green result, do not."""
+    for number in range(3):
+        journal.start(record(f"run-0000000{number}", created=float(number)))
+    journal.record("run-00000002", {}, result("report"))
+    journal.record("run-00000001", {}, result("report", ok=False))
+    journal.record("run-00000000", {}, result("poll"))
+    assert [run.run_id for run in journal.open_runs()] == ["run-00000001", "run-00000000"]
+    assert [run.run_id for run in journal.open_runs(limit=1)] == ["run-00000001"]
+
+
+def test_a_workflow_is_known_by_its_run(journal: Journal) -> None:
+    """A workflow that was submitted here leads to its run, any other to none."""
+    journal.claim(RUN, "0", VALUES, "local")
+    journal.settle(RUN, "0", "sent", "cars-7")
+    assert (journal.run_of_workflow("cars-7"), journal.run_of_workflow("cars-8")) == (RUN, None)
+
+
+def test_a_journal_that_was_moved_aside_is_not_written_to_any_more(journal: Journal, tmp_path: Path) -> None:
+    """A connection that was kept open is for the file that lies there now, or it is closed."""
+    journal.start(record())
+    journal.close()
+    journal.path.parent.rename(tmp_path / "aside")
+    assert journal.runs() == []
+    journal.start(record("run-00000002"))
+    journal.close()
+    assert [run.run_id for run in journal.runs()] == ["run-00000002"]
+    aside = Journal(tmp_path / "aside" / "journal.db")
+    assert [run.run_id for run in aside.runs()] == [RUN]
+    aside.close()
+
+
+def test_a_forked_process_connects_anew(journal: Journal) -> None:
+    """A connection is never used, nor closed, by a process that it was not opened in."""
+    journal.start(record())
+    subprocess.run([sys.executable, "-c", FORKER, str(journal.path)], check=True)
+    assert [call.arguments for call in journal.calls(RUN)] == [{"n": number} for number in range(3)]
 
 
 def test_decisions_keep_their_order_across_calls(journal: Journal) -> None:

@@ -77,6 +77,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "inspect_engine": {"what": "pools"},
     "derive_storage_url": {},
     "prepare_demo": {},
+    "preview": {"clip": "a.mp4", "variables": {"weather": "rain"}, "strengths": {"weather": 0.5}},
 }
 
 

@@ -69,24 +69,21 @@ class Recorder:
         self.passed.append(f"before {tool.name}")
         return Ruling(self.fixed or arguments, self.before_it)
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
+    def after(self, tool: AnyTool, ruling: Ruling[Any], outcome: Outcome[Any] | Problem) -> Ruling[Any]:
         """Decide as told."""
         came = outcome.code if isinstance(outcome, Problem) else repr(outcome.data)
-        self.passed.append(f"after {tool.name} of {arguments!r} with {came}")
-        return Ruling(arguments, self.after_it)
-
-    def masked(self, result: ToolResult) -> ToolResult:
-        """Mask one word."""
-        self.passed.append("masked")
-        return ToolResult.model_validate_json(result.model_dump_json().replace("hunter2", "***"))
+        self.passed.append(f"after {tool.name} of {ruling.input!r} with {came}")
+        return Ruling(ruling.input, self.after_it)
 
     def record(
         self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
-    ) -> None:
-        """Keep the call."""
+    ) -> ToolResult:
+        """Mask one word and keep the call."""
         self.passed.append("record")
-        self.recorded.append((arguments, result))
+        clean = ToolResult.model_validate_json(result.model_dump_json().replace("hunter2", "***"))
+        self.recorded.append((arguments, clean))
         self.seen = seen
+        return clean
 
 
 def grant(wish: Wish, road: Recorder) -> Outcome[Grant]:
@@ -125,7 +122,6 @@ def test_a_call_takes_the_whole_road_in_order() -> None:
         "before wish",
         "steps",
         "after wish of Wish(run_id='run-0a1b2c3d', times=2) with Grant(times=2)",
-        "masked",
         "record",
     ]
     assert (result.ok, result.status, result.run_id, result.data) == (True, "done", RUN, {"times": 2})
@@ -149,7 +145,7 @@ def test_arguments_that_do_not_fit_stop_at_the_door(arguments: dict[str, Any], w
     """Neither policy nor steps see them; the result names the argument, and is on record."""
     road = Recorder()
     result = tool().call(arguments, road)
-    assert road.passed == ["masked", "record"]
+    assert road.passed == ["record"]
     assert result.problem
     assert (result.exit_code, result.problem.code) == (2, "input.invalid")
     assert where in result.problem.message

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from skill_tools.install import SKILL_FILES
+from skill_tools.install import PLUGIN_MANIFESTS, SKILL_FILES
 from skill_tools.settings import PACKAGE_ROOT, own_skill_dir
 from tests.tools.workspace_bench import REPOSITORY, make_clip
 
@@ -67,7 +67,11 @@ def ran(vda: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str
 def test_wheel_and_source_hold_every_file_of_the_skill(built: tuple[Path, Path]) -> None:
     """Each file under version control that makes the skill is in both, and no cache is."""
     listed = subprocess.run(
-        ["git", "ls-files", *SKILL_FILES], cwd=REPOSITORY, check=True, capture_output=True, text=True
+        ["git", "ls-files", *SKILL_FILES, *PLUGIN_MANIFESTS],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split("\n")
     tracked = {name for name in listed if name}
     with zipfile.ZipFile(built[0]) as wheel:
@@ -78,8 +82,20 @@ def test_wheel_and_source_hold_every_file_of_the_skill(built: tuple[Path, Path])
     assert {f"{BUNDLE}{name}" for name in tracked} <= names
     assert {*tracked, "skill_tools/cli.py", "tests/test_wheel.py"} <= sources
     tops = {name.removeprefix(BUNDLE).partition("/")[0] for name in names if name.startswith(BUNDLE)}
-    assert tops == set(SKILL_FILES)
+    assert tops == {*SKILL_FILES, *PLUGIN_MANIFESTS}
     assert not [name for name in names | sources if name.endswith(".pyc")]
+
+
+def test_the_source_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+    """Who builds from the source distribution gets every file of the wheel, byte for byte."""
+    unpacked = tmp_path / "source"
+    with tarfile.open(built[1]) as source:
+        source.extractall(unpacked, filter="data")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=next(unpacked.iterdir()), check=True, capture_output=True)
+    with zipfile.ZipFile(built[0]) as first, zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as second:
+        assert sorted(first.namelist()) == sorted(second.namelist())
+        assert all(first.read(name) == second.read(name) for name in first.namelist())
 
 
 def test_the_skill_is_found_in_a_checkout_and_in_a_wheel(tmp_path: Path) -> None:

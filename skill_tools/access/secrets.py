@@ -16,6 +16,7 @@ NGC_VARIABLES = ("NGC_API_KEY", "NGC_CLI_API_KEY")
 BORROWED_VARIABLES = ("NVIDIA_API_KEY", "OPENAI_API_KEY", "VLM_API_KEY", "LLM_API_KEY")
 """Keys for other things, which count as NGC keys when they look like one."""
 NGC_PREFIX = "nvapi-"
+HF_PREFIX = "hf_"
 
 MASK = "***"
 SHORTEST = 6
@@ -24,7 +25,7 @@ SHORTEST = 6
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:TOKEN|PAT|API_?KEY|SECRET|SECRET_(?:ACCESS_)?KEY|ACCESS_KEY|PASSWORD|PASSWD|CONNECTION_STRING)$"
 )
-_SHAPES = (r"nvapi-[A-Za-z0-9_-]{16,}", r"\bhf_[A-Za-z0-9]{24,}")
+_SHAPES = (rf"{NGC_PREFIX}[A-Za-z0-9_-]{{16,}}", rf"\b{HF_PREFIX}[A-Za-z0-9]{{24,}}")
 _SCHEME = re.compile(r"^(?:authorization\s*:\s*)?(?:bearer|basic)\s+", re.IGNORECASE)
 _BASE64_CORE = 8
 """A shorter piece of base64 may be something else."""
@@ -106,14 +107,18 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
     Values that look like an NGC key or a Hugging Face token are replaced though nobody named them.
     """
-    return _pattern(tuple(sorted(set(secrets)))).sub(MASK, text)
+    signs, pattern = _sought(frozenset(secrets))
+    # Nearly every text holds no secret, and a plain search is far quicker than the pattern's.
+    return pattern.sub(MASK, text) if any(sign in text for sign in signs) else text
 
 
 @lru_cache(maxsize=64)
-def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+def _sought(secrets: frozenset[str]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """Return the pieces one of which stands in every text with a secret, and the pattern of the secrets."""
     forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
     longest_first = sorted(forms, key=len, reverse=True)
-    return re.compile("|".join([*map(re.escape, longest_first), *_SHAPES]))
+    pattern = re.compile("|".join([*map(re.escape, longest_first), *_SHAPES]))
+    return (*longest_first, NGC_PREFIX, HF_PREFIX), pattern
 
 
 def _forms(secret: str) -> Iterable[str]:

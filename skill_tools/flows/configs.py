@@ -1,150 +1,23 @@
-"""Cookbooks, the manifest that setup writes, and how many clips go into one workflow."""
+"""The manifest that setup writes, and how many clips go into one workflow."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skill_tools.errors import ArtifactError, InputError
 from skill_tools.flows.catalog import Flow
 from skill_tools.flows.spec import MAX_TASKS
 
-_SURFACES = ("dry", "wet", "puddles", "flooding", "snow", "sand")
-VOCABULARY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "weather": ("clear", "overcast", "rain", "fog", "snow"),
-        "time_of_day": (
-            "sunrise",
-            "morning",
-            "midday",
-            "afternoon",
-            "golden_hour",
-            "evening",
-            "sunset",
-            "twilight",
-            "blue_hour",
-            "night",
-        ),
-        "lighting": ("bright", "moderate", "dim"),
-        "surface_condition": _SURFACES,
-        "surface": _SURFACES,
-        "road": _SURFACES,
-    }
-)
-"""Every variable that a variant can have, and every value that can be rendered."""
-
-WEIGHT_TOLERANCE = 1e-6
-"""How far the weights of a variable may be from summing to 1."""
-
 
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Augmentation(_Closed):
-    n_augmentations: int = Field(default=1, ge=1)
-    variables: dict[str, dict[str, float]]
-
-    @field_validator("variables")
-    @classmethod
-    def _known_and_weighted(cls, variables: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        for name, weights in variables.items():
-            if name not in VOCABULARY:
-                raise ValueError(f"{name} is no variable{_nearest(name, VOCABULARY)}")
-            for value, weight in weights.items():
-                if value not in VOCABULARY[name]:
-                    raise ValueError(f"{name} can't be {value}{_nearest(value, VOCABULARY[name])}")
-                if not math.isfinite(weight) or weight < 0:
-                    raise ValueError(f"the weight of {name}: {value} is {weight}")
-            if abs(sum(weights.values()) - 1) > WEIGHT_TOLERANCE:
-                raise ValueError(f"the weights of {name} sum to {sum(weights.values()):g} and not to 1")
-        return variables
-
-
-class _WorkflowConfig(_Closed):
-    augmentation: _Augmentation
-
-
-@dataclass(frozen=True)
-class Cookbook:
-    """A scene's settings: how many variants of a clip, and how likely each value is."""
-
-    name: str
-    directory: Path
-    n_augmentations: int
-    variables: Mapping[str, Mapping[str, float]]
-    """Variable to value to weight; the weights of a variable sum to 1."""
-
-    def check_variables(self, fixed: Mapping[str, str]) -> None:
-        """Refuse a fixed variable or value that can't be rendered.
-
-        Raises:
-            InputError: `input.unknown_variable` or `input.unknown_value`, with the nearest choice.
-        """
-        for name, value in fixed.items():
-            if name not in VOCABULARY:
-                raise InputError(
-                    f"There is no variable {name!r}{_nearest(name, VOCABULARY)}.",
-                    expected=f"{', '.join(self.variables)} as in {self.name}, or {', '.join(VOCABULARY)}",
-                    remedy="correct the name",
-                    code="input.unknown_variable",
-                )
-            if value not in VOCABULARY[name]:
-                raise InputError(
-                    f"{name} can't be {value!r}{_nearest(value, VOCABULARY[name])}.",
-                    expected=f"one of {', '.join(VOCABULARY[name])}",
-                    remedy="correct the value",
-                    code="input.unknown_value",
-                )
-
-
-def list_cookbooks(cookbooks_dir: Path) -> tuple[str, ...]:
-    """Return the names of the cookbooks in a folder, sorted."""
-    return tuple(sorted(path.parent.name for path in cookbooks_dir.glob("*/workflow_config.yaml")))
-
-
-def cookbook_named(name: str, cookbooks_dir: Path) -> Cookbook:
-    """Read a cookbook of the skill by its scene's name.
-
-    Raises:
-        InputError: `input.unknown_cookbook` with the nearest choice; `input.cookbook` if it is broken.
-    """
-    known = list_cookbooks(cookbooks_dir)
-    if name not in known:
-        raise InputError(
-            f"There is no cookbook {name!r}{_nearest(name, known)}.",
-            expected=f"one of {', '.join(known) or 'the folders in ' + str(cookbooks_dir)}",
-            remedy="leave it out for city_traffic",
-            code="input.unknown_cookbook",
-        )
-    return read_cookbook(cookbooks_dir / name)
-
-
-def read_cookbook(directory: Path) -> Cookbook:
-    """Read and check a cookbook's `workflow_config.yaml`.
-
-    Raises:
-        InputError: `input.cookbook`; names the file, the place in it and what is wrong.
-    """
-    path = directory / "workflow_config.yaml"
-    try:
-        config = _WorkflowConfig.model_validate(_yaml(path)).augmentation
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise InputError(
-            f"{path} is no cookbook: {_why(error)}.",
-            expected="augmentation: {n_augmentations, variables: {name: {value: weight}}}, weights sum to 1",
-            remedy="correct the file",
-            code="input.cookbook",
-        ) from error
-    return Cookbook(directory.name, directory, config.n_augmentations, config.variables)
 
 
 class ManifestEntry(_Closed):
@@ -286,8 +159,3 @@ def _why(error: Exception) -> str:
         where = ".".join(map(str, first["loc"]))
         return f"{where}: {first['msg'].removeprefix('Value error, ')}" if where else first["msg"]
     return str(getattr(error, "strerror", None) or error)
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f" (did you mean {near[0]}?)" if near else ""

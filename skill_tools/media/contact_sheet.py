@@ -46,7 +46,7 @@ def contact_sheet(
     for cell, moment_s in zip(cells[0], moments_s, strict=True):
         time = _words(f"{float(moment_s):.1f} s", cell)
         stamp(cell, time, _MARGIN, cell_height - time.height - _MARGIN)
-    save_picture(_laid_out(cells), target)
+    save_picture(laid_out(cells), target)
     return target
 
 
@@ -88,7 +88,8 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
     return cell
 
 
-def _laid_out(rows: Sequence[Sequence[Picture]]) -> Picture:
+def laid_out(rows: Sequence[Sequence[Picture]]) -> Picture:
+    """Return pictures of one size as one, row by row, with gutters between them."""
     height, width = rows[0][0].shape[:2]
     sheet = np.full(
         (

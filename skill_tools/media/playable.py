@@ -8,6 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from skill_tools.errors import ClipError
 from skill_tools.media.probe import probe
+from skill_tools.media.video import read_frames
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
@@ -23,3 +24,12 @@ def plays(path: Path) -> bool:
     except (ClipError, UnidentifiedImageError, OSError):
         return False
     return True
+
+
+def frames_of(path: Path, *, decoded: bool = False) -> int | None:
+    """Return how many frames a clip has, as its container tells or decoded; None where it doesn't play."""
+    try:
+        told = probe(path).frames
+        return sum(1 for _ in read_frames(path)) if decoded or told is None else told
+    except (ClipError, OSError):
+        return None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from skill_tools.media.found_again import FoundAgain
+
 
 @dataclass(frozen=True)
 class Count:
@@ -139,6 +141,7 @@ class VariantReport:
     overlay: Path | None = None
     contact_sheet: Path | None = None
     label_counts: LabelCounts | None = None
+    found_again: FoundAgain | None = None
     evaluators: tuple[Evaluator, ...] = ()
     questions: tuple[Question, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)

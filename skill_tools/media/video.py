@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -43,34 +44,46 @@ _AV1_PRESETS = {
     "slower": "4",
     "veryslow": "3",
 }
+_ENTERED_ANYWHERE = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+"""Formats whose index and time stamps lead to a key frame before any moment."""
+_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "mjpeg", "prores", "png"})
+"""Codecs whose packets, sound and read from the start, give a picture each."""
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 _COARSE_TICK_S = Fraction(1, 2000)
 
 
-def read_frames(path: Path, *, skipped: list[str] | None = None) -> Iterator[VideoFrame]:
+def read_frames(
+    path: Path, *, skipped: list[str] | None = None, start_s: float = -math.inf
+) -> Iterator[VideoFrame]:
     """Yield the frames of a clip in presentation order, upright, each with its own time stamp.
 
     `frame.pts * frame.time_base` is the frame's time in seconds, as the container has it: nothing is
     rounded to a rate, so a variable frame rate stays one. Stamps rise strictly; a frame without one
-    follows its predecessor by one frame of the nominal rate. Turns and mirrorings that the container
-    asks of a player are carried out on the frames. The pixel format is the clip's own.
+    follows its predecessor by one frame of the nominal rate. What the container asks of a player, turns,
+    mirrorings and the weaving apart of interlaced fields, is carried out on the frames. The pixel format is
+    the clip's own.
 
-    Packets that the decoder refuses are decoded around; each adds a line to `skipped`. A clip that was
-    cut short is read as far as it goes.
+    Broken packets are decoded around; each adds a line to `skipped`, be it that the decoder refused it,
+    mended its picture or gave none for it. A clip that was cut short is read as far as it goes.
+
+    Frames shown before `start_s` are left out; MP4 and Matroska are entered at the key frame before it,
+    other containers are decoded from their start.
 
     Raises:
         ClipError: the clip can't be opened, or no frame of it can be decoded.
     """
     skipped = [] if skipped is None else skipped
+    before = len(skipped)
     last: int | None = None
     try:
-        for frame in _read(path, skipped=None):
+        for frame in _read(path, skipped, start_s=start_s, strict=True):
             last = frame.pts
             yield frame
     except av.error.FFmpegError:
         # Frames that other threads held are lost with the broken one, so the rest is read with one thread.
-        for frame in _read(path, skipped=skipped):
+        del skipped[before:]
+        for frame in _read(path, skipped, start_s=start_s, strict=False):
             if last is None or (frame.pts or 0) > last:
                 last = frame.pts
                 yield frame
@@ -282,12 +295,13 @@ class _Stamper:
     """Gives frames rising stamps that count from the clip's start."""
 
     def __init__(self, stream: VideoStream, start_s: float) -> None:
-        tick = stream.time_base or Fraction(1, 90_000)
-        self._shift = round(start_s / tick)
-        self._step = max(1, round(1 / ((stream.average_rate or stream.guessed_rate or 25) * tick)))
+        self._tick = stream.time_base or Fraction(1, 90_000)
+        self._shift = round(start_s / self._tick)
+        self._step = max(1, round(1 / ((stream.average_rate or stream.guessed_rate or 25) * self._tick)))
         self._last: int | None = None
 
-    def stamp(self, frame: VideoFrame) -> None:
+    def stamp(self, frame: VideoFrame) -> Fraction:
+        """Stamp `frame` and return until when it is shown, in seconds."""
         if frame.pts is None:
             frame.pts = 0 if self._last is None else self._last + self._step
         else:
@@ -295,27 +309,48 @@ class _Stamper:
         if self._last is not None and frame.pts <= self._last:
             frame.pts = self._last + 1
         self._last = frame.pts
+        return (frame.pts + (frame.duration or self._step)) * self._tick
 
 
-class _Upright:
-    """Carries out on the frames what a container's display matrix asks of a player."""
+class _Shown:
+    """Carries out on the frames what a clip asks of a player: its display matrix, and deinterlacing.
+
+    Fields are woven apart by BWDIF (Weston 3-field with motion from w3fdif and yadif), a frame for a frame;
+    frames that aren't flagged as interlaced pass as they are. It looks ahead by one frame.
+    """
 
     def __init__(self) -> None:
-        self._matrix: bytes | None = None
+        self._asked: tuple[bytes | None, bool] = (None, False)
         self._graph: av.filter.Graph | None = None
+        self._held: deque[tuple[int | None, Fraction | None, int]] = deque()
 
-    def turn(self, frame: VideoFrame) -> VideoFrame:
-        matrix = _display_matrix(frame)
-        if matrix is None:
-            return frame
-        if matrix != self._matrix:
-            self._matrix, self._graph = matrix, _graph_for(_filters_for(matrix), frame)
+    def frames(self, frame: VideoFrame) -> Iterator[VideoFrame]:
+        """Yield the frames that are ready once `frame` is known."""
+        asked = _display_matrix(frame), frame.interlaced_frame or self._asked[1]
+        if asked != self._asked:
+            yield from self.rest()
+            self._asked, self._graph = asked, _graph_for(_filters_for(*asked), frame)
         if self._graph is None:
-            return frame
+            yield frame
+            return
+        self._held.append((frame.pts, frame.time_base, frame.duration))
         self._graph.vpush(frame)
-        turned = self._graph.vpull()
-        turned.pts, turned.time_base = frame.pts, frame.time_base
-        return turned
+        yield from self._ready()
+
+    def rest(self) -> Iterator[VideoFrame]:
+        """Yield what is still held back, at the end of the clip."""
+        if self._graph is not None:
+            self._graph.vpush(None)
+            yield from self._ready()
+
+    def _ready(self) -> Iterator[VideoFrame]:
+        while self._graph is not None and self._held:
+            try:
+                shown = self._graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            shown.pts, shown.time_base, shown.duration = self._held.popleft()
+            yield shown
 
 
 def _display_matrix(frame: VideoFrame) -> bytes | None:
@@ -323,18 +358,22 @@ def _display_matrix(frame: VideoFrame) -> bytes | None:
     return None if data is None else bytes(data)
 
 
-def _filters_for(matrix: bytes) -> list[tuple[str, str]]:
-    """Return the transposition and mirrorings that equal a display matrix of quarter turns.
+def _filters_for(matrix: bytes | None, interlaced: bool) -> list[tuple[str, str]]:
+    """Return the filters for a clip: deinterlacing, then a transposition and mirrorings for its matrix.
 
-    A point (x, y) of the coded picture is shown at (a·x + c·y, b·x + d·y), ISO/IEC 14496-12 §6.2.2.
+    A matrix is taken for one of quarter turns: a point (x, y) of the coded picture is shown at
+    (a·x + c·y, b·x + d·y), ISO/IEC 14496-12 §6.2.2.
     """
+    weave = [("bwdif", "mode=send_frame:deint=interlaced")] if interlaced else []
+    if matrix is None:
+        return weave
     a, b, _, c, d, *_ = np.frombuffer(matrix, dtype=np.int32).tolist()
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
     filters = [("transpose", "cclock_flip")] if transposed else []
     across, down = (c, b) if transposed else (a, d)
     filters += [("hflip", "")] if across < 0 else []
     filters += [("vflip", "")] if down < 0 else []
-    return filters
+    return weave + filters
 
 
 def _graph_for(filters: list[tuple[str, str]], frame: VideoFrame) -> av.filter.Graph | None:
@@ -353,51 +392,64 @@ def _graph_for(filters: list[tuple[str, str]], frame: VideoFrame) -> av.filter.G
     return graph
 
 
-def _read(path: Path, *, skipped: list[str] | None) -> Iterator[VideoFrame]:
-    """Yield upright, stamped frames; fast and strict without `skipped`, on one thread and lenient with it.
+def _read(path: Path, skipped: list[str], *, start_s: float, strict: bool) -> Iterator[VideoFrame]:
+    """Yield frames as they are to be shown, with stamps; fast when `strict`, else lenient on one thread.
 
     Raises:
-        FFmpegError: a packet is broken and `skipped` isn't there to take the fact.
+        FFmpegError: the decoder refuses a packet, and `strict` it is.
     """
     with open_clip(path) as container:
         stream = video_stream(container, path)
-        if skipped is None:
+        if strict:
             stream.thread_type = "AUTO"
         else:
             stream.codec_context.thread_count = 1
         stamper = _Stamper(stream, clock_start_s(container))
-        upright = _Upright()
-        for decoded in _decode(container, stream, skipped):
-            frame = upright.turn(decoded)
-            stamper.stamp(frame)
-            yield frame
+        shown = _Shown()
+        if start_s > 0 and container.format.name in _ENTERED_ANYWHERE:
+            container.seek(round(start_s * av.time_base))
+        for decoded in _decode(container, stream, skipped, strict=strict):
+            if stamper.stamp(decoded) > start_s:
+                yield from shown.frames(decoded)
+        yield from shown.rest()
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream, skipped: list[str] | None
+    container: InputContainer, stream: VideoStream, skipped: list[str], *, strict: bool
 ) -> Iterator[VideoFrame]:
     packets = container.demux(stream)
     packet: Packet[Any] | None = None
+    refused = pictures = given = 0
     while True:
         frames: list[VideoFrame] = []
         try:
             packet = next(packets, None)
             if packet is None:
-                return
+                break
+            given += bool(packet.size)
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            if skipped is None:
+            if strict:
                 raise
             skipped.append(f"packet {_seconds(packet)}: {error.strerror or error}")
             if packet is None or not isinstance(error, av.error.InvalidDataError):
                 return
+            refused += 1
+        skipped += [
+            f"packet of frame {_seconds(frame)}: damaged, its picture was mended"
+            for frame in frames
+            if frame.is_corrupt
+        ]
+        pictures += len(frames)
         yield from frames
+    if stream.codec.canonical_name in _FRAME_A_PACKET:
+        skipped += ["packet without a picture"] * (given - pictures - refused)
 
 
-def _seconds(packet: Packet[Any] | None) -> str:
-    if packet is None or packet.dts is None:
+def _seconds(part: Packet[Any] | VideoFrame | None) -> str:
+    if part is None or part.dts is None or part.time_base is None:
         return "without a time"
-    return f"at {float(packet.dts * packet.time_base):.3f} s"
+    return f"at {float(part.dts * part.time_base):.3f} s"
 
 
 def _mp4_options(tick: Fraction) -> dict[str, str]:

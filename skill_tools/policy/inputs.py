@@ -16,7 +16,13 @@ def videos_of(value: str) -> tuple[str, ...]:
 
 
 def _keep(facts: Facts) -> Finding | None:
-    return _keep_clips(facts) or _keep_dataset(facts) or _keep_videos(facts) or _keep_staged_input(facts)
+    return (
+        _keep_clips(facts)
+        or _keep_dataset(facts)
+        or _keep_videos(facts)
+        or _keep_staged_input(facts)
+        or _keep_clip(facts)
+    )
 
 
 def _keep_clips(facts: Facts) -> Finding | None:
@@ -70,6 +76,17 @@ def _keep_staged_input(facts: Facts) -> Finding | None:
         "the input clip beside a variant is the one that the user named, no other",
         {"user_clips": list(facts.run.clips), "call_clip": given},
         facts.again("the user's clip is staged by itself", input_local_video=None),
+    )
+
+
+def _keep_clip(facts: Facts) -> Finding | None:
+    clip, output = facts.text("clip"), facts.text("output")
+    if not clip or not output or facts.place(clip) != facts.place(output):
+        return None
+    return Finding(
+        "what is made of a clip is never written over the clip",
+        {"user_clip": clip, "call_output": output},
+        facts.again("into the tool's own folder of the workspace", output=None),
     )
 
 

@@ -107,7 +107,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def tidied(facts: Facts) -> tuple[Message, ...]:
-    """Return the bubbles as they may be sent; mending goes on until nothing is left to mend."""
+    """Return handed bubbles as they may be sent; mending goes on until nothing is left to mend."""
     bubbles = tuple(one.model_copy(update={"body": mask(one.body, facts.secrets)}) for one in facts.bubbles)
     facts = replace(facts, secrets=frozenset())
     # Each round takes at least one sentence or line away.
@@ -124,7 +124,7 @@ def tidied(facts: Facts) -> tuple[Message, ...]:
 
 def _with_bubbles(facts: Facts, bubbles: tuple[Message, ...]) -> Facts:
     handed: dict[str, Any] = {**facts.arguments, "messages": [one.model_dump(mode="json") for one in bubbles]}
-    return replace(facts, arguments=handed, after=None)
+    return replace(facts, arguments=handed)
 
 
 def _asked(sentence: str, facts: Facts, questions: int) -> tuple[str, str] | None:
@@ -219,7 +219,7 @@ def _without(bubble: Message, sentence: str) -> tuple[Message, ...]:
 
 def finding_of(rule: str, facts: Facts) -> Finding | None:
     """Return what a rule has against the bubbles; the corrected call has them all put right."""
-    found = [one for one in faults(facts) if one.rule == rule]
+    found = [one for one in facts.once(faults) if one.rule == rule]
     if not found:
         return None
     corrected: NextStep | None = None

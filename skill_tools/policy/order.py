@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skill_tools.flows.catalog import FLOWS
 from skill_tools.policy.messages import finding_of
-from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.policy.rule import Aftermath, Facts, Finding, Rule
 
 
 def _eta_first(facts: Facts) -> Finding | None:
@@ -67,7 +67,7 @@ def _difference(given: dict[str, str], batches: list[dict[str, dict[str, str]]])
 
 def _stamp(facts: Facts) -> Finding | None:
     if facts.after is not None:
-        return _found_again(facts)
+        return _found_again(facts, facts.after)
     if facts.run is None or _only_shows(facts):
         return None
     sent = {record.batch for record in facts.submissions if record.state == "sent"}
@@ -82,9 +82,9 @@ def _stamp(facts: Facts) -> Finding | None:
     )
 
 
-def _found_again(facts: Facts) -> Finding | None:
-    workflows = facts.after.data.get("workflows", ()) if facts.after else ()
-    found = [workflow["workflow_id"] for workflow in workflows if workflow["found_again"]]
+def _found_again(facts: Facts, after: Aftermath) -> Finding | None:
+    sent = after.data.get("workflows", ())
+    found = [workflow["workflow_id"] for workflow in sent if workflow["found_again"]]
     if not found:
         return None
     return Finding(
@@ -95,6 +95,8 @@ def _found_again(facts: Facts) -> Finding | None:
 
 
 def _render_local(facts: Facts) -> Finding | None:
+    if facts.after is not None:
+        return _cut_film(facts, facts.after)
     if facts.run is None:
         return None
     staged = facts.passed.get("stage_artifacts")
@@ -111,6 +113,23 @@ def _render_local(facts: Facts) -> Finding | None:
         "the comparison is rendered from this run's staged copy, not from another folder",
         {"staged": staged["run_local_dir"], "call": given},
         facts.again("from the staged copy", run_local_dir=staged["run_local_dir"]),
+    )
+
+
+def _cut_film(facts: Facts, after: Aftermath) -> Finding | None:
+    """Look whether each film shows all of the staged copy: as many frames as the shorter of its two sides."""
+    wrong = {
+        name: film
+        for name, film in after.witness.get("films", {}).items()
+        if film["frames"] is None or not film["fewest"] <= film["frames"] <= film["most"]
+    }
+    if not wrong:
+        return None
+    said = [f"{name} has {film['frames']} frames, not {film['most']}" for name, film in wrong.items()]
+    return Finding(
+        f"the comparison does not show the whole staged copy: {'; '.join(said[:5])}",
+        {"films": wrong},
+        facts.step("render_compare", "renders it anew"),
     )
 
 

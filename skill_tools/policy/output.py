@@ -7,19 +7,20 @@ import json
 from skill_tools.access.secrets import mask
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
 from skill_tools.policy.messages import finding_of
-from skill_tools.policy.rule import Facts, FileFact, Finding, Rule
+from skill_tools.policy.rule import Facts, Finding, Rule
 
 
 def _workspace(facts: Facts) -> Finding | None:
-    given = facts.text("run_local_dir")
-    if not given:
+    named = next((name for name in ("run_local_dir", "output") if facts.text(name)), None)
+    if named is None:
         return finding_of("STAGE-WORKSPACE", facts)
+    given = facts.text(named)
     if facts.is_inside(facts.place(given)):
         return None
     return Finding(
         f"{given} lies outside the workspace {facts.workspace}",
-        {"run_local_dir": given, "workspace": str(facts.workspace)},
-        facts.again("into the run's own folder of the workspace", run_local_dir=None),
+        {named: given, "workspace": str(facts.workspace)},
+        facts.again("into the tool's own folder of the workspace", **{named: None}),
     )
 
 
@@ -40,8 +41,8 @@ def _wrong_media(body: str, facts: Facts) -> str:
     path = media_path(body)
     if path is None:
         return "a media bubble is exactly one line MEDIA:/absolute/path"
-    file = facts.files.get(path) or FileFact(exists=False, plays=False)
-    if not file.exists:
+    file = facts.files.get(path)
+    if file is None or not file.exists:
         return f"{path} does not exist"
     return "" if file.plays else f"{path} does not play"
 
@@ -49,9 +50,8 @@ def _wrong_media(body: str, facts: Facts) -> str:
 def _silent(facts: Facts) -> Finding | None:
     if facts.arguments.get("messages"):
         return finding_of("SECRET-SILENT", facts)
-    said = json.dumps(dict(facts.arguments), default=str, ensure_ascii=False)
     where = [name for name, value in facts.arguments.items() if _holds_secret(value, facts.secrets)]
-    if not where and not _holds_secret(said, facts.secrets):
+    if not where and not _holds_secret(dict(facts.arguments), facts.secrets):
         return None
     return Finding(
         f"a secret stands in {', '.join(where) or 'the arguments'}; keys are read from the environment",
@@ -60,7 +60,7 @@ def _silent(facts: Facts) -> Finding | None:
 
 
 def _holds_secret(value: object, secrets: frozenset[str]) -> bool:
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return any(secret in text for secret in secrets) or mask(text, ()) != text
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skill_tools.flows.catalog import FLOWS
-from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.flows.catalog import FLOWS, Flow
+from skill_tools.journal import RunRecord
+from skill_tools.policy.rule import Aftermath, Facts, Finding, Rule
 
 _COUNT = re.compile(r"(\d+) ([^,]+)")
-NOTHING_TRACKED = "nothing tracked"
 
 
 def _disclose(facts: Facts) -> Finding | None:
@@ -41,11 +41,37 @@ def _stage_full(facts: Facts) -> Finding | None:
             facts.step("stage_artifacts", "mirrors the whole run"),
             outcome="deny",
         )
+    if found := _cut_short(facts, after, run):
+        return found
     asked = facts.text("video")
     if not asked or len(staged) == 1:
         return None
     return Finding(
         f"the whole run was mirrored, not {asked} alone", {"asked": asked, "staged": sorted(staged)}
+    )
+
+
+def _cut_short(facts: Facts, after: Aftermath, run: RunRecord) -> Finding | None:
+    """Look whether each staged video decodes, and each variant has the frames of its source."""
+    frames = after.witness.get("frames", {})
+    dead = [f"{path} does not decode" for path, number in frames.items() if number is None]
+    pairs = [
+        (one["video"], clip["input"]) for clip in after.data["clips"] for one in clip["variants"] if frames
+    ]
+    cut = [
+        f"{variant} has {frames[variant]} frames, its source {frames[source]}"
+        for variant, source in pairs
+        if None not in {frames[variant], frames[source]} and frames[variant] != frames[source]
+    ]
+    if not dead and not cut:
+        return None
+    # What makes variants on a cluster may be another program, which may choose their length itself.
+    mild = not dead and run.engine == "osmo"
+    return Finding(
+        f"the staged run is not whole: {'; '.join([*dead, *cut][:5])}",
+        {"frames": dict(frames)},
+        None if mild else facts.step("stage_artifacts", "mirrors the whole run"),
+        outcome="note" if mild else "deny",
     )
 
 
@@ -66,12 +92,12 @@ def _retry(facts: Facts) -> Finding | None:
 
 
 def _fallback(facts: Facts) -> Finding | None:
+    after = facts.after
     without = [one for one in _comparisons(facts) if one.get("no_encoder") or one["kind"] == "pair"]
-    if not without:
+    if after is None or not without:
         return None
     names = [one["name"] for one in without]
-    shown = facts.after.messages if facts.after else ()
-    if sum(message.kind == "media" for message in shown) < len(names):
+    if sum(message.kind == "media" for message in after.messages) < len(names):
         return Finding("what can't be rendered is shown as its own files", {"names": names}, outcome="deny")
     return Finding(f"{', '.join(names)} can't be rendered here, so its own files are shown", {"names": names})
 
@@ -81,7 +107,7 @@ def _summary_truth(facts: Facts) -> Finding | None:
     if after is None or after.problem or run is None or not after.witness:
         return None
     wrong = [*_wrong_values(after.data, after.witness["manifest"])]
-    wrong += _wrong_labels(facts, after.witness["labels"])
+    wrong += _wrong_labels(after, FLOWS[run.flow], after.witness["labels"])
     wrong += [f"{path} is no label file that can be read" for path in after.witness["unreadable"]]
     if not wrong:
         return None
@@ -111,12 +137,8 @@ def _index(path: str) -> str:
     return path.rsplit("/", 2)[-2].rpartition("_aug")[2]
 
 
-def _wrong_labels(facts: Facts, labels: Mapping[str, Mapping[str, int]]) -> list[str]:
+def _wrong_labels(after: Aftermath, flow: Flow, labels: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Look whether every folder of labels is told of, with the counts that its files hold."""
-    flow = FLOWS[facts.run.flow] if facts.run else None
-    after = facts.after
-    if flow is None or after is None:
-        return []
     wrong = []
     told = _told_counts("\n".join(message.body for message in after.messages))
     for clip in after.data["clips"]:
@@ -149,7 +171,8 @@ def _told_counts(text: str) -> dict[str, dict[str, int]]:
 
 
 def _counts(text: str) -> dict[str, int]:
-    return {} if text == NOTHING_TRACKED else {name: int(number) for number, name in _COUNT.findall(text)}
+    """Read `2 car, 1 truck`; what else may stand there, such as that nothing was tracked, counts nothing."""
+    return {name: int(number) for number, name in _COUNT.findall(text)}
 
 
 RULES = (

@@ -6,12 +6,14 @@ import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from skill_tools.journal import RunRecord, SubmissionRecord
 from skill_tools.tool import Message, NextStep, Problem, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ class Facts:
     files: Mapping[str, FileFact] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     after: Aftermath | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with nothing worked out; other facts, and be it but in one argument, begin anew."""
+        object.__setattr__(self, "_worked_out", {})
+
+    def once(self, work: Callable[[Facts], T]) -> T:
+        """Return what pure work makes of these facts, done once for all the rules that ask."""
+        known: dict[Callable[[Facts], T], T] = vars(self)["_worked_out"]
+        if work not in known:
+            known[work] = work(self)
+        return known[work]
 
     def text(self, name: str) -> str:
         """Return an argument that is a text, empty where it isn't given."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
-from typing import Any
 
 from skill_tools.errors import InputError
 from skill_tools.flows.values import REQUIRED_VALUES
@@ -167,16 +166,19 @@ def _explicit_cache(facts: Facts) -> Finding | None:
 
 
 def _shape(facts: Facts) -> Finding | None:
-    lines: list[Any] = [facts.arguments["words"]] if facts.arguments.get("words") else []
-    if facts.after is not None and not facts.after.problem:
-        lines += [
-            workflow["command"] for workflow in facts.after.data.get("workflows", ()) if "command" in workflow
-        ]
-    for line in lines:
-        words = shlex.split(line) if isinstance(line, str) else [str(word) for word in line]
+    for words in _lines(facts):
         if wrong := misshapen(words):
             return Finding(wrong, {"command": right_command(facts)}, _right_submit(facts))
     return None
+
+
+def _lines(facts: Facts) -> Iterator[list[str]]:
+    """Yield the words of each line that an agent hands in, or that the tool itself has sent."""
+    if facts.arguments.get("words"):
+        yield [str(word) for word in facts.arguments["words"]]
+    if facts.after is not None and not facts.after.problem:
+        for workflow in facts.after.data.get("workflows", ()):
+            yield shlex.split(workflow.get("command", ""))
 
 
 def right_command(facts: Facts) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from skill_tools.cookbooks.shelf import Shelf
 from skill_tools.engines.base import Engine, SubmitRequest
 from skill_tools.errors import InputError, VdaError
 from skill_tools.flows import render
@@ -110,7 +111,7 @@ def _guard_run(run: RunRecord, named: Path | None, context: Context) -> Outcome[
         layout=layout,
         gpu_platform=preflight["platform"],
         skills_dir=context.settings.skill_dir,
-        cookbook=run.cookbook,
+        cookbook=Shelf.of(context.settings).submit_value(run.cookbook),
         n_augmentations=run.n_augmentations,
         variables=run.variables,
         vlm_url=run.vlm_url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from skill_tools.media.playable import plays
 from skill_tools.policy.engine import EVERY_CALL, EVERY_OUTCOME, judge
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
 from skill_tools.policy.rule import Aftermath, Facts, FileFact
-from skill_tools.policy.snapshot import outcome_of, snapshot
+from skill_tools.policy.snapshot import outcome_of, snapshot, snapshot_after
 from skill_tools.settings import Settings
 from skill_tools.tool import AnyTool, Closed, Message, Outcome, Problem, Ruling, ToolResult
 
@@ -90,11 +90,7 @@ class Context:
         """
         if run_id:
             return self.journal.run(run_id)
-        is_open = [
-            run
-            for run in self.journal.runs()
-            if (flow is None or run.flow == flow) and self.journal.passed(run.run_id, "report") is None
-        ]
+        is_open = [run for run in self.journal.open_runs() if flow is None or run.flow == flow]
         if len(is_open) > 1:
             raise InputError(
                 f"{len(is_open)} runs are open here",
@@ -106,67 +102,65 @@ class Context:
 
     def before(self, tool: AnyTool, arguments: Closed) -> Ruling[Any]:
         """Ask the tool's guards about a call."""
-        facts, numbers = self._facts(tool, arguments)
+        facts = self.facts(tool.name, arguments.model_dump(mode="json"), self._run_meant(arguments))
         found = judge((*EVERY_CALL, *tool.guards), facts)
-        changed = found.arguments != facts.arguments
-        fixed = tool.input_model.model_validate(found.arguments) if changed else arguments
-        return Ruling(fixed, found.decisions, {"before": snapshot(facts, numbers)})
+        seen: dict[str, JsonValue] = {"before": snapshot(facts)}
+        if found.arguments == facts.arguments:
+            return Ruling(arguments, found.decisions, seen, facts)
+        fixed = tool.input_model.model_validate(found.arguments)
+        facts = replace(facts, arguments=fixed.model_dump(mode="json"))
+        return Ruling(fixed, found.decisions, seen, facts)
 
-    def after(self, tool: AnyTool, arguments: Closed, outcome: Outcome[Any] | Problem) -> Ruling[Any]:
-        """Ask the tool's guards about what came of it."""
+    def after(self, tool: AnyTool, ruling: Ruling[Any], outcome: Outcome[Any] | Problem) -> Ruling[Any]:
+        """Ask the tool's guards about what came of it, beside what was known before."""
         aftermath = _aftermath(tool, outcome)
-        facts, numbers = self._facts(tool, arguments)
-        facts = replace(facts, after=aftermath, files=_file_facts(aftermath.messages))
+        facts = replace(ruling.facts, after=aftermath, files=_file_facts(aftermath.messages))
         found = judge((*tool.outcome_guards, *EVERY_OUTCOME), facts)
-        seen = {"after": snapshot(facts, numbers)}
-        ruling = Ruling(arguments, found.decisions, seen)
-        return replace(ruling, seen=seen | {"refused": outcome_of(aftermath)}) if ruling.refusal else ruling
-
-    def masked(self, result: ToolResult) -> ToolResult:
-        """Replace every known secret in a result."""
-        text = result.model_dump_json()
-        clean = mask(text, self._secrets)
-        return result if clean == text else ToolResult.model_validate_json(clean)
+        seen: dict[str, JsonValue] = {"after": snapshot_after(facts)}
+        judged = Ruling(ruling.input, found.decisions, seen, facts)
+        return replace(judged, seen=seen | {"refused": outcome_of(aftermath)}) if judged.refusal else judged
 
     def record(
         self, arguments: Mapping[str, JsonValue], result: ToolResult, seen: Mapping[str, JsonValue]
-    ) -> None:
-        """Write a call that belongs to a run into the journal."""
-        run_id = result.run_id if result.run_id and self.journal.find(result.run_id) else None
-        self.journal.record(run_id, self._clean(arguments), result, self._clean(seen))
+    ) -> ToolResult:
+        """Write a call into the journal, under the run that it belongs to, without any known secret."""
+        text = result.model_dump_json()
+        clean = mask(text, self.secrets)
+        if clean != text:
+            result = ToolResult.model_validate_json(clean)
+        run_id = result.run_id if result.run_id and self.journal.knows(result.run_id) else None
+        self.journal.append(run_id, result, self._json(arguments), clean, self._json(seen) if seen else "")
+        return result
 
-    def _clean(self, values: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-        """Return values without any known secret; nearly always they hold none."""
+    def _json(self, values: Mapping[str, JsonValue]) -> str:
+        """Return values as JSON without any known secret; nearly always they hold none."""
         text = json.dumps(values, default=str)
-        if mask(text, self._secrets) == text:
-            return values
-        return {name: _masked_value(value, self._secrets) for name, value in values.items()}
+        if mask(text, self.secrets) == text:
+            return text
+        clean = {name: _masked_value(value, self.secrets) for name, value in values.items()}
+        return json.dumps(clean, default=str)
 
     @cached_property
-    def _secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> frozenset[str]:
         """The secrets that were known when this context was opened."""
-        return known_secrets(self.settings.environ)
+        return frozenset(known_secrets(self.settings.environ))
 
-    def _facts(self, tool: AnyTool, arguments: Closed) -> tuple[Facts, dict[str, int]]:
-        """Return what the rules may look at, and the numbers of the calls that count as passed."""
-        run = self._run_meant(arguments)
-        green = self.journal.green(run.run_id) if run else {}
-        given = arguments.model_dump(mode="json")
+    def facts(self, tool: str, given: dict[str, Any], run: RunRecord | None) -> Facts:
+        """Return what the rules may look at: the call, and what is known of its run."""
         bubbles = [Message.model_validate(one) for one in given.get("messages") or ()]
-        facts = Facts(
-            tool=tool.name,
+        return Facts(
+            tool=tool,
             arguments=given,
             workspace=self.settings.workspace,
             run=run,
-            passed={name: data for name, (_, data) in green.items()},
+            passed=self.journal.passed_by_tool(run.run_id) if run else {},
             submissions=tuple(self.journal.submissions(run.run_id)) if run else (),
-            secrets=frozenset(self._secrets),
-            refusals=self.journal.refusals(run.run_id) if run and tool.name == "submit" else 0,
+            secrets=self.secrets,
+            refusals=self.journal.refusals(run.run_id) if run and tool == "submit" else 0,
             asked=self.journal.last_question(run.run_id if run else None),
             files=_file_facts(bubbles),
             places=_places(given, self.settings.workspace),
         )
-        return facts, {name: number for name, (number, _) in green.items()}
 
     def _run_meant(self, arguments: Closed) -> RunRecord | None:
         """Return the run that a call names; bubbles that name none are about the newest."""
@@ -179,9 +173,9 @@ class Context:
 
 def _places(given: Mapping[str, Any], workspace: Path) -> dict[str, str]:
     """Look up where the paths among the arguments lead; clips may be named from the current folder."""
-    named = {path: Path() for path in (*(given.get("clips") or ()), given.get("input_local_video")) if path}
-    if given.get("run_local_dir"):
-        named[given["run_local_dir"]] = workspace
+    clips = (*(given.get("clips") or ()), given.get("input_local_video"), given.get("clip"))
+    named = {path: Path() for path in clips if path}
+    named |= {given[name]: workspace for name in ("run_local_dir", "output") if given.get(name)}
     places = {}
     for path, base in named.items():
         # A path that can't be one leads nowhere: the rules then judge its letters.
@@ -211,7 +205,7 @@ def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
     return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
 
 
-def _masked_value(value: JsonValue, secrets: Sequence[str]) -> JsonValue:
+def _masked_value(value: JsonValue, secrets: Collection[str]) -> JsonValue:
     if isinstance(value, str):
         return mask(value, secrets)
     if isinstance(value, list):

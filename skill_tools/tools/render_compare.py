@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from skill_tools.errors import ArtifactError, InputError, VdaError
 from skill_tools.media.compare import Comparison, still_comparison
 from skill_tools.media.compare import render_compare as render_side_by_side
 from skill_tools.media.contact_sheet import contact_sheet
+from skill_tools.media.playable import frames_of
+from skill_tools.media.probe import probe
 from skill_tools.storage.mirror import RunMirror, variant_name
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
@@ -249,6 +251,29 @@ def _sheet(mirror: RunMirror, clip: StagedClip) -> Path:
     return contact_sheet(Path(clip.input), rows, target)
 
 
+def witness(outcome: Outcome[RenderCompareOutput]) -> dict[str, JsonValue]:
+    """Read again, from the files alone, how many frames each film has, and how many its sides allow for."""
+    films: dict[str, JsonValue] = {}
+    for one in outcome.data.comparisons:
+        if one.kind == "video" and one.path:
+            films[one.name] = _frames(Path(one.path), Path(one.input), Path(one.augmented))
+    return {"films": films}
+
+
+def _frames(film: Path, original: Path, variant: Path) -> dict[str, JsonValue]:
+    """Return a film's frames, the fewest and the most that it may have: it is as long as the shorter side."""
+    made, sides = frames_of(film), (frames_of(original), frames_of(variant))
+    if made is None or None in sides:
+        return {"frames": made, "fewest": 1, "most": 0}
+    if made != min(filter(None, sides)):
+        sides = (frames_of(original, decoded=True), frames_of(variant, decoded=True))
+    rates = [probe(path).fps for path in (original, variant)]
+    told = [round((frames or 0) * max(rates) / rate) for frames, rate in zip(sides, rates, strict=True)]
+    # Clips of one rate pair frame by frame; at two rates the shorter ends anywhere within a frame's time.
+    slack = 0 if rates[0] == rates[1] else 1
+    return {"frames": made, "fewest": min(told) - slack, "most": min(told) + slack}
+
+
 RENDER_COMPARE = Tool(
     name="render_compare",
     summary="Render the labelled side by sides of a staged run, original left, variant right.",
@@ -257,5 +282,6 @@ RENDER_COMPARE = Tool(
     effects=Effects(writes_local=True, open_world=False),
     steps=render_compare,
     guards=("SECRET-SILENT", "STAGE-WORKSPACE", "RENDER-LOCAL", "INPUT-KEEP"),
-    outcome_guards=("MEDIA-FORM", "RENDER-RETRY", "RENDER-FALLBACK"),
+    outcome_guards=("MEDIA-FORM", "RENDER-LOCAL", "RENDER-RETRY", "RENDER-FALLBACK"),
+    witness=witness,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from skill_tools.errors import ArtifactError
 from skill_tools.flows.catalog import FLOWS
 from skill_tools.flows.configs import read_manifest
 from skill_tools.journal import RunRecord
+from skill_tools.media.found_again import FoundAgain
 from skill_tools.media.probe import probe
 from skill_tools.media.report import (
     ClipReport,
@@ -36,6 +37,8 @@ from skill_tools.tools.render_compare import RenderCompareOutput, RenderedCompar
 from skill_tools.tools.stage_artifacts import StageArtifactsOutput, StagedClip, StagedVariant
 
 MAX_MEDIA = 12
+COCO_FILE = "annotations_coco.json"
+MAX_NAMED = 5
 
 
 class ReportInput(Closed):
@@ -86,6 +89,7 @@ def report(given: ReportInput, context: Context) -> Outcome[ReportOutput]:
     mirror = RunMirror(Path(staged.run_local_dir))
     stages = _stages(poll, staged, rendered)
     by_name = {one.name: one for one in rendered.comparisons}
+    clips = tuple(_clip(clip, mirror, by_name, rendered.contact_sheets) for clip in staged.clips)
     page = ReportData(
         run_id=run.run_id,
         flow=run.flow,
@@ -95,13 +99,13 @@ def report(given: ReportInput, context: Context) -> Outcome[ReportOutput]:
         dataset=staged.dataset,
         cookbook=run.cookbook,
         demo_source=staged.disclosure or None,
-        clips=tuple(_clip(clip, mirror, by_name, rendered.contact_sheets) for clip in staged.clips),
+        clips=clips,
         stages=tuple(stages),
         decisions=tuple(
             DecisionEntry(one.rule, one.outcome, one.reason, one.tool, one.at)
             for one in context.journal.decisions(run.run_id)
         ),
-        notes=tuple(rendered.notes),
+        notes=(*rendered.notes, *_notes(clips)),
     )
     write_report(page, mirror.report)
     data = _data(run, staged, by_name, mirror, stages)
@@ -175,11 +179,25 @@ def _variant(
         overlay=_existing(labels / "overlay.mp4"),
         contact_sheet=sheet,
         label_counts=LabelCounts.of(_json(originals / "summary.json"), _json(labels / "summary.json")),
+        found_again=FoundAgain.of(_json(originals / COCO_FILE), _json(labels / COCO_FILE)),
         evaluators=Evaluator.all_of(metadata),
         questions=Question.all_of(_json(originals / "mcq.json"), _json(labels / "mcq.json")),
         metadata=metadata,
         labels_dir=Path(variant.labels_dir) if variant.labels_dir else None,
     )
+
+
+def _notes(clips: Sequence[ClipReport]) -> list[str]:
+    """Return what the augmentation noted, each note once, with the variants that it is about."""
+    about: dict[str, list[str]] = {}
+    for variant in (variant for clip in clips for variant in clip.variants):
+        noted = variant.metadata.get("notes")
+        for note in noted if isinstance(noted, list) else []:
+            about.setdefault(str(note), []).append(variant.name)
+    return [
+        f"{', '.join(names[:MAX_NAMED])}{' …' * (len(names) > MAX_NAMED)}: {note}"
+        for note, names in about.items()
+    ]
 
 
 def _existing(path: Path) -> Path | None:
@@ -266,11 +284,43 @@ def witness(outcome: Outcome[ReportOutput]) -> dict[str, JsonValue]:
     unreadable: list[JsonValue] = []
     for folder in mirror.label_folders():
         documents = {path.name: _json_or_none(path) for path in sorted(folder.glob("*.json"))}
-        unreadable += [str(folder / name) for name, document in documents.items() if document is None]
+        unreadable += [
+            str(folder / name) for name, document in documents.items() if not _is_label(name, document)
+        ]
         summary = documents.get("summary.json")
-        if summary is not None:
+        if summary is not None and _is_label("summary.json", summary):
             labels[folder.name] = {name: count for name, count in summary["tracks"].items() if count}
     return {"manifest": manifest, "labels": labels, "unreadable": unreadable}
+
+
+LABEL_SHAPES: Mapping[str, Mapping[str, type]] = {
+    "annotations_coco.json": {"images": list, "annotations": list, "categories": list},
+    "summary.json": {"tracks": dict},
+    "mcq.json": {"questions": list},
+    "events.json": {"events": list},
+}
+"""What a label file has to hold to be one."""
+
+
+def _is_label(name: str, document: Mapping[str, Any] | None) -> bool:
+    """Tell whether a label file can be read and holds what its name says."""
+    shape = LABEL_SHAPES.get(name, {})
+    if document is None or not all(isinstance(document.get(key), kind) for key, kind in shape.items()):
+        return False
+    if name == "summary.json":
+        return all(isinstance(count, int) for count in document["tracks"].values())
+    return name != "annotations_coco.json" or _is_coco(document)
+
+
+def _is_coco(document: Mapping[str, Any]) -> bool:
+    """Tell whether each annotation is of an image and a category that are there."""
+    try:
+        images, categories = ({one["id"] for one in document[key]} for key in ("images", "categories"))
+        return all(
+            one["image_id"] in images and one["category_id"] in categories for one in document["annotations"]
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def _json_or_none(path: Path) -> dict[str, Any] | None:

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from skill_tools.cookbooks.shelf import Cookbook, Shelf
 from skill_tools.errors import InputError
 from skill_tools.flows import intent
 from skill_tools.flows.catalog import DEFAULT_FLOW, FLOWS, Flow, flow_named
-from skill_tools.flows.configs import Cookbook, cookbook_named
 from skill_tools.journal import RunRecord
 from skill_tools.media.clips import find_clips
 from skill_tools.media.probe import probe
@@ -37,7 +37,9 @@ class SelectFlowInput(Closed):
     dataset_url: Url | None = Field(None, description="The URL of a data set that is in a storage already.")
     storage_url: Url | None = Field(None, description="Where the clips are put for a run on OSMO.")
     dataset: Name | None = Field(None, description="A name for the data set; made from the clips otherwise.")
-    cookbook: Name | None = Field(None, description="The scene's cookbook; city_traffic otherwise.")
+    cookbook: Name | None = Field(
+        None, description="The scene's cookbook, the skill's or the workspace's; else city_traffic."
+    )
     variants: int | None = Field(None, ge=1, le=MAX_VARIANTS, description="Variants of each clip.")
     variables: dict[Name, Name] = Field(
         default_factory=dict, max_length=16, description="Values to fix, such as weather: rain."
@@ -69,7 +71,7 @@ class SelectFlowOutput(Closed):
 def select_flow(given: SelectFlowInput, context: Context) -> Outcome[SelectFlowOutput]:
     """Check all that was given, then write the run's record; nothing is written when anything is wrong."""
     flow = flow_named(given.flow or intent.choose(given.request).flow or DEFAULT_FLOW)
-    cookbook = cookbook_named(given.cookbook or DEFAULT_COOKBOOK, context.settings.cookbooks_dir)
+    cookbook = Shelf.of(context.settings).named(given.cookbook or DEFAULT_COOKBOOK)
     cookbook.check_variables(given.variables)
     clips = _checked_clips(given)
     if given.dataset:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from skill_tools.engines.base import Engine, Ticker
 from skill_tools.errors import ArtifactError, InputError
@@ -16,6 +16,7 @@ from skill_tools.flows.configs import read_manifest
 from skill_tools.journal import RunRecord
 from skill_tools.media.atomic import whole_file
 from skill_tools.media.container import prepare_mp4
+from skill_tools.media.playable import frames_of
 from skill_tools.media.probe import probe
 from skill_tools.storage.mirror import RunMirror
 from skill_tools.storage.url import Layout, parse
@@ -215,6 +216,23 @@ def _unplayable(path: Path) -> list[str]:
     return []
 
 
+def witness(outcome: Outcome[StageArtifactsOutput]) -> dict[str, JsonValue]:
+    """Read again, from the files alone, how many frames each clip and each variant has.
+
+    Containers tell; where they disagree, both are decoded: broken packets are told too, and make no frame.
+    """
+    frames: dict[str, JsonValue] = {}
+    for clip in outcome.data.clips:
+        source = Path(clip.input)
+        frames[clip.input] = frames_of(source)
+        for variant in clip.variants:
+            frames[variant.video] = frames_of(Path(variant.video))
+            if frames[variant.video] != frames[clip.input]:
+                frames[clip.input] = frames_of(source, decoded=True)
+                frames[variant.video] = frames_of(Path(variant.video), decoded=True)
+    return {"frames": frames}
+
+
 def _disclosure(run: RunRecord | None, context: Context) -> str:
     """Return where a demo run's clips are from, and nothing for other runs."""
     if run is None or not run.demo:
@@ -255,4 +273,5 @@ STAGE_ARTIFACTS = Tool(
     steps=stage_artifacts,
     guards=("SECRET-SILENT", "STAGE-WORKSPACE", "INPUT-KEEP"),
     outcome_guards=("STAGE-FULL", "INPUT-DISCLOSE"),
+    witness=witness,
 )

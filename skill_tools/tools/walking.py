@@ -22,7 +22,7 @@ PHASES = (
     ("stage_artifacts", "render_compare"),
 )
 """Steps behind which nobody has to look before the next one, so that one call can take them together."""
-ASIDE = frozenset({"run", "check_message", "inspect_engine"})
+ASIDE = frozenset({"run", "check_message", "inspect_engine", "preview"})
 """Tools whose results don't say where a run stands."""
 # A run passes each tool a few times at the most; only those that wait may be called for as long as it takes.
 MAX_VISITS = 4

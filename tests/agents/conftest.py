@@ -47,7 +47,7 @@ class Stage:
     def evidence(self) -> tuple[Any, ...]:
         """Return all that a refused call must leave as it was."""
         with self.workspace.journal() as journal:
-            green = {tool: number for tool, (number, _) in journal.green(self.run_id).items()}
+            green = journal.passed_by_tool(self.run_id).numbers
             return (
                 tuple(run.run_id for run in journal.runs()),
                 tuple(journal.submissions(self.run_id)),

@@ -91,11 +91,32 @@ def test_a_journal_that_was_meddled_with_is_found_out(guarded: Stage) -> None:
     assert "POOL-ONLINE" in found.different[0].now[0]
 
 
-@pytest.mark.parametrize("first", ["submit", "report"])
-def test_a_wrong_agent_that_listens_reaches_the_end(workspace: Workspace, first: str) -> None:
-    """The eager one submits first, the forgetful one reports; corrected calls lead both to the report."""
-    stage = Stage(workspace, workspace.begin(workspace.clip(), flow="auto_labeling"))
-    result = follow(stage, NextStep(tool=first, arguments={"run_id": stage.run_id}))
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Give a workspace in which one run after the other is made."""
+    return Workspace(tmp_path_factory.mktemp("busy"))
+
+
+@pytest.mark.parametrize(
+    ("first", "arguments"),
+    [
+        ("submit", {}),
+        ("submit", {"values": {"gpu_platform": "h100"}, "pool": "default"}),
+        ("submit", {"values": {"storage_url": "s3://my-bucket", "vlm_url": "https://api.example.com/v1"}}),
+        ("prepare_dataset", {"clips": ["made-up.mp4"]}),
+        ("prepare_demo", {}),
+        ("derive_storage_url", {"storage_url": "s3://lab"}),
+        ("stage_artifacts", {"run_local_dir": "/srv/out"}),
+        ("render_compare", {"run_local_dir": "/srv/x"}),
+        ("report", {}),
+    ],
+)
+def test_a_wrong_agent_that_listens_reaches_the_end(
+    busy: Workspace, first: str, arguments: dict[str, Any]
+) -> None:
+    """Whichever call it begins with, doing what each result names leads to the report, and to no question."""
+    stage = Stage(busy, busy.begin(busy.clip(), flow="auto_labeling"))
+    result = follow(stage, NextStep(tool=first, arguments={"run_id": stage.run_id, **arguments}))
     assert result.messages[-1].body.startswith("Report: ")
 
 

@@ -174,6 +174,8 @@ def test_the_media_line_stands_alone_and_the_report_is_one_page(finished: Finish
     page = Path(finished.result["data"]["report"]).read_text(encoding="utf-8")
     assert page.lstrip().lower().startswith("<!doctype html>")
     assert "rain" in page
+    assert "boxes are found again on the variant" in page
+    assert "_aug0: weather=rain implies surface=wet." in page
     assert 'src="http' not in page
 
 

@@ -1,4 +1,4 @@
-"""Cookbooks, manifests and plans."""
+"""Manifests and plans."""
 
 from __future__ import annotations
 
@@ -9,80 +9,7 @@ import yaml
 
 from skill_tools.errors import ArtifactError, InputError
 from skill_tools.flows.catalog import FLOWS
-from skill_tools.flows.configs import (
-    VOCABULARY,
-    cookbook_named,
-    list_cookbooks,
-    plan_batches,
-    read_cookbook,
-    read_manifest,
-)
-from skill_tools.workers.augmentation.vocabulary import SYNONYMS, VALUES
-from tests.flows.submit_values import SKILL_DIR
-
-COOKBOOKS = SKILL_DIR / "assets" / "cookbooks"
-
-
-def cookbook_file(folder: Path, augmentation: object) -> Path:
-    """Write a cookbook's workflow_config.yaml."""
-    folder.mkdir(exist_ok=True)
-    (folder / "workflow_config.yaml").write_text(yaml.safe_dump({"augmentation": augmentation}))
-    return folder
-
-
-@pytest.mark.parametrize("scene", list_cookbooks(COOKBOOKS))
-def test_the_skills_cookbooks_are_read(scene: str) -> None:
-    """Each has variables of the vocabulary whose weights sum to one."""
-    cookbook = cookbook_named(scene, COOKBOOKS)
-    assert cookbook.name == scene
-    assert cookbook.n_augmentations >= 1
-    assert cookbook.variables
-    for name, weights in cookbook.variables.items():
-        assert set(weights) <= set(VOCABULARY[name])
-        assert sum(weights.values()) == pytest.approx(1)
-
-
-def test_an_unknown_cookbook_is_refused_with_the_nearest() -> None:
-    """A slip of the pen gets the scene that was probably meant."""
-    with pytest.raises(InputError, match="did you mean warehouse") as caught:
-        cookbook_named("warehose", COOKBOOKS)
-    assert caught.value.code == "input.unknown_cookbook"
-
-
-@pytest.mark.parametrize(
-    ("augmentation", "words"),
-    [
-        ({"variables": {"weather": {"rain": 0.5}}}, "weights of weather sum to 0.5"),
-        ({"variables": {"weather": {"rain": 1.5, "fog": -0.5}}}, "weight of weather: fog is -0.5"),
-        ({"variables": {"weather": {"rian": 1}}}, "did you mean rain"),
-        ({"variables": {"wether": {"rain": 1}}}, "did you mean weather"),
-        ({"variables": {"weather": {"rain": 1}}, "n_augmentations": 0}, "n_augmentations"),
-        ({"variables": {"weather": {"rain": 1}}, "extra": 0}, "extra"),
-        ({}, "variables"),
-    ],
-)
-def test_a_broken_cookbook_is_refused_with_what_is_wrong(
-    tmp_path: Path, augmentation: object, words: str
-) -> None:
-    """The message names the file and the mistake."""
-    folder = cookbook_file(tmp_path / "scene", augmentation)
-    with pytest.raises(InputError, match=r"workflow_config\.yaml") as caught:
-        read_cookbook(folder)
-    assert words in caught.value.message
-    assert caught.value.code == "input.cookbook"
-
-
-def test_fixed_variables_are_checked_against_all_that_can_be_rendered() -> None:
-    """A value outside the cookbook's weights passes when it can be rendered; a slip gets the nearest."""
-    cookbook = cookbook_named("city_traffic", COOKBOOKS)
-    cookbook.check_variables({"weather": "snow", "surface_condition": "puddles"})
-    with pytest.raises(InputError, match="did you mean golden_hour") as caught:
-        cookbook.check_variables({"time_of_day": "golden hour"})
-    assert caught.value.code == "input.unknown_value"
-    with pytest.raises(InputError, match="did you mean weather") as caught:
-        cookbook.check_variables({"wether": "rain"})
-    assert caught.value.code == "input.unknown_variable"
-
+from skill_tools.flows.configs import plan_batches, read_manifest
 
 ENTRY = {
     "video": "a.mp4",
@@ -160,9 +87,3 @@ def test_a_plan_without_sense_is_refused(videos: list[str], n: int, workers: int
     with pytest.raises(InputError) as caught:
         plan_batches(videos, n, FLOWS["e2e"], workers=workers)
     assert caught.value.code == "input.plan"
-
-
-def test_every_value_of_the_vocabulary_can_be_rendered_by_the_embedded_worker() -> None:
-    """No cookbook and no fixed variable asks for what the augmentation worker does not know."""
-    for name, values in VOCABULARY.items():
-        assert set(values) <= set(VALUES[SYNONYMS.get(name, name)])

@@ -15,7 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from skill_tools.errors import InputError
 from skill_tools.flows.catalog import ALIASES, CACHE_WORKFLOW, FLOWS, Flow
-from skill_tools.flows.configs import list_cookbooks, plan_batches
+from skill_tools.flows.configs import plan_batches
 from skill_tools.flows.render import (
     JINJA_MARKERS,
     is_templated,
@@ -31,6 +31,7 @@ from tests.flows.submit_values import CONFIGS, SKILL_DIR, STORAGE, submit_values
 ALL_FILES = sorted(path.name for path in CONFIGS.glob("*.yaml"))
 FLOW_FILES = [name for name in ALL_FILES if name != CACHE_WORKFLOW]
 COOKBOOKS = SKILL_DIR / "assets" / "cookbooks"
+SCENES = sorted(folder.name for folder in COOKBOOKS.iterdir() if folder.is_dir())
 RUN = f"{STORAGE}/datasets/crossing-outputs/run-0123abcd"
 
 
@@ -203,7 +204,7 @@ def test_the_caches_are_filled_where_the_flows_read_them() -> None:
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.name)
 def test_setup_carries_the_cookbook_files_of_the_flows_stages(flow: Flow) -> None:
-    """Labeling needs its config, prompt and questions; augmentation its config and both prompts."""
+    """Labeling needs its config, prompt and questions; augmentation its config and its prompts."""
     setup = workflow(flow.name, cookbook="piazza").tasks[0]
     injected = {file.path.removeprefix("/tmp/vda/cookbook/") for file in setup.files}  # noqa: S108 - the task's path
     labeling = {
@@ -214,6 +215,7 @@ def test_setup_carries_the_cookbook_files_of_the_flows_stages(flow: Flow) -> Non
         f"augmentation/{name}"
         for name in (
             "augmentation.yaml",
+            "prompts/vlm_caption_system_prompt.md",
             "prompts/template_generation_system_prompt.md",
             "prompts/prompt_polishing_system_prompt.md",
         )
@@ -271,7 +273,7 @@ def test_no_prompt_or_config_of_a_cookbook_holds_what_jinja_would_eat() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("scene", list_cookbooks(COOKBOOKS))
+@pytest.mark.parametrize("scene", SCENES)
 def test_every_scene_can_be_submitted(scene: str) -> None:
     """Every file that a flow injects is there in every cookbook."""
     assert violations(load_document(CONFIGS / "e2e.yaml", submit_values(cookbook=scene))) == []

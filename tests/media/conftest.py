@@ -28,6 +28,7 @@ import pytest
 
 from skill_tools.media.compare import render_compare
 from skill_tools.media.contact_sheet import contact_sheet
+from skill_tools.media.found_again import FoundAgain
 from skill_tools.media.report import (
     ClipReport,
     DecisionEntry,
@@ -302,6 +303,7 @@ class SmallRun:
                 {"tracks": {"person": 5, "car": 2}, "detections": {"person": 90, "car": 24}},
                 {"tracks": {"person": 4, "truck": 1}, "detections": {"person": 80, "truck": 3}},
             ),
+            found_again=FoundAgain(114, 93),
             evaluators=(Evaluator("hallucination_check", passed=True, score=0.81, threshold=0.682),),
             questions=(Question("Is it raining?"),),
             metadata={"seed": 42},

@@ -96,6 +96,7 @@ def test_the_page_tells_what_the_run_made(small_run: Any, tmp_path: Path) -> Non
         "person 5 4 \N{MINUS SIGN}1",
         "truck 0 1 +1",
         "All 7 5 \N{MINUS SIGN}2",
+        "82% of the original's 114 boxes are found again on the variant",
         "Hallucination check passed score 0.810, threshold 0.682",
         "setup 1.5 s augmentation 8 frames a second 4.5 s",
         "FLOW-DEFAULT fix select_flow",

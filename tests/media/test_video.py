@@ -36,10 +36,11 @@ def make_clip(  # noqa: PLR0913 - the ways in which test clips differ
     sound: str | None = None,
     rotation: int = 0,
     full_range: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write frames at `stamps` (in frames of `rate`), with a codec, format, sound and turn of choice."""
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=rate)
+        stream = out.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
         stream.codec_context.color_range = 2 if full_range else 0
@@ -197,12 +198,69 @@ def test_broken_packets_are_decoded_around_and_told(tmp_path: Path) -> None:
     assert len(skipped) == 1
 
 
+@pytest.mark.parametrize(("codec", "frames"), [("libx264", 40), ("libx265", 34)])
+def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frames: int) -> None:
+    """H.264's decoder invents the lost part of a picture, HEVC's leaves pictures out; both are counted."""
+    options = {"g": "8", "x265-params": "keyint=8:log-level=none"}
+    source = make_clip(tmp_path / "in.mp4", codec=codec, stamps=range(40), options=options)
+    with av.open(str(source)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(source.read_bytes())
+    position, size = packets[9]
+    data[position + size * 3 // 4 : position + size] = bytes(size - size * 3 // 4)
+    source.write_bytes(bytes(data))
+    skipped: list[str] = []
+    assert len(list(read_frames(source, skipped=skipped))) >= frames - 1
+    assert 1 <= len(skipped) <= 8
+
+
+def test_interlaced_fields_are_woven_apart(tmp_path: Path) -> None:
+    """What moves between two fields isn't a comb; every frame is there, at its own time."""
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as out:
+        stream = out.add_stream(
+            "libx264", rate=25, options={"flags": "+ildct+ilme", "x264-params": "interlaced=1:tff=1"}
+        )
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        for index in range(12):
+            image = np.full((128, 160), 60, np.uint8)
+            for field in (0, 1):
+                left = 8 * index + 4 * field
+                image[field::2, left : left + 40] = 200
+            frame = av.VideoFrame.from_ndarray(np.stack([image] * 3, axis=-1), format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    frames = list(read_frames(source))
+    assert probe(source).interlaced
+    assert [frame.pts * frame.time_base for frame in frames] == [Fraction(at, 25) for at in range(12)]
+    assert not any(frame.interlaced_frame for frame in frames)
+    rows = frames[5].to_ndarray()[:128].astype(int)
+    assert np.abs(rows[1:-1] - (rows[:-2] + rows[2:]) / 2).max() < 40
+
+
 def test_a_clip_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     """With its index in front, a cut MP4 still gives the frames before the cut."""
     copy_of(make_clip(tmp_path / "long.mp4", stamps=range(60)), tmp_path / "in.mp4")
     data = (tmp_path / "in.mp4").read_bytes()
     (tmp_path / "in.mp4").write_bytes(data[: len(data) * 3 // 4])
     assert 0 < len(times_of(tmp_path / "in.mp4")) < 60
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.avi", "in.ts"])
+def test_reading_can_begin_anywhere(tmp_path: Path, name: str) -> None:
+    """From a moment on come the frames shown then and later, with the stamps that a whole reading gives."""
+    source = make_clip(tmp_path / name, stamps=range(60))
+    whole, late = (
+        [
+            (frame.pts * frame.time_base, frame.to_ndarray().tobytes())
+            for frame in read_frames(source, start_s=s)
+        ]
+        for s in (0, 1.5)
+    )
+    assert len(whole) == 60
+    assert late == whole[-len(late) :]
+    assert late[0][0] <= 1.5 < late[1][0]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:

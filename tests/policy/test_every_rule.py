@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import ast
+import json
 from pathlib import Path
 
 import pytest
 
+from skill_tools.pages import marked
 from skill_tools.policy.engine import RULES
 from skill_tools.registry import TOOLS
+from tests.policy.examples import EXAMPLES, GOLDEN, decided
 
 HERE = Path(__file__).resolve().parent
-
-
-def marked(kind: str) -> set[str]:
-    """Return the rules that tests of this folder are marked with."""
-    return {
-        argument.value
-        for file in HERE.glob("test_*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == kind
-        for argument in node.args
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-    }
 
 
 @pytest.mark.parametrize("kind", ["breaks", "keeps"])
 def test_every_rule_is_broken_and_kept_by_a_test(kind: str) -> None:
     """A rule without both tests is a sentence that nobody holds; a mark for no rule is a mistake."""
-    assert marked(kind) == set(RULES)
+    assert set(marked(HERE, kind)) == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_examples_are_decided_to_the_letter(rule: str) -> None:
+    """Outcome, reason, facts, corrected call: all that an agent reads; the first example breaks its rule."""
+    given = EXAMPLES[rule]
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[rule]
+    assert {title: decided(rule, one) for title, one in given.items()} == golden, "run `make pages`"
+    assert next(iter(golden.values()))
+
+
+def test_no_other_rule_has_examples() -> None:
+    """Each rule has its examples, and there are none of a rule that is gone."""
+    assert set(json.loads(GOLDEN.read_text(encoding="utf-8"))) == set(EXAMPLES) == set(RULES)
 
 
 def test_every_guard_is_a_rule_and_every_rule_guards_something() -> None:

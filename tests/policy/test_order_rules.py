@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skill_tools.policy.engine import judge
 from skill_tools.policy.rule import Facts
-from skill_tools.tool import ToolResult
+from skill_tools.registry import opened
+from skill_tools.storage.mirror import RunMirror
+from skill_tools.tool import Outcome, ToolResult
+from skill_tools.tools.render_compare import RENDER_COMPARE, RenderCompareInput, RenderCompareOutput
+from skill_tools.tools.stage_artifacts import StagedClip, StagedVariant
 from tests.mock_osmo.bench import MockOsmo
 from tests.policy.conftest import Guarded, guarded_run
-from tests.tools.workspace_bench import Workspace, rules_in
+from tests.tools.workspace_bench import Workspace, make_clip, rules_in
 
 
-def staged(workspace: Workspace, run_id: str, *variants: str) -> Path:
+def staged(workspace: Workspace, run_id: str, *variants: str, clips: Sequence[Any] = ()) -> Path:
     """Write into the journal that a run was staged with these variants."""
     folder = workspace.settings.run_dir(run_id)
     data = {
         "run_local_dir": str(folder),
         "dataset": "car",
-        "clips": [],
+        "clips": list(clips),
         "variants": list(variants),
         "manifests": [],
         "files": 1,
@@ -153,6 +159,45 @@ def test_the_staged_copy_is_what_is_rendered(workspace: Workspace) -> None:
     folder = staged(workspace, run_id)
     for more in ({}, {"run_local_dir": str(folder)}):
         assert rules_in(workspace.call("render_compare", run_id=run_id, **more)) == []
+
+
+@pytest.mark.breaks("RENDER-LOCAL")
+@pytest.mark.keeps("RENDER-LOCAL")
+@pytest.mark.parametrize(("left", "right", "frames"), [(12, 12, 12), (12, 9, 9), (9, 12, 9)])
+def test_a_film_is_as_long_as_the_shorter_of_its_sides(
+    workspace: Workspace, left: int, right: int, frames: int
+) -> None:
+    """What was rendered is counted again; a film that lacks a frame, or is no film, is refused."""
+    run_id = workspace.begin(workspace.clip())
+    film = pair_of_clips(workspace, run_id, left, right)
+    result = workspace.call("render_compare", run_id=run_id)
+    assert (result.ok, rules_in(result)) == (True, [])
+    with opened(workspace.settings) as context:
+        outcome = Outcome(RenderCompareOutput.model_validate(result.data))
+        told = RENDER_COMPARE.witness(outcome)["films"]["car_aug0"]
+        assert told == {"frames": frames, "fewest": frames, "most": frames}
+        ruling = context.before(RENDER_COMPARE, RenderCompareInput(run_id=run_id))
+        for cut in (lambda: make_clip(film, frames=frames - 1), lambda: film.write_bytes(b"no film")):
+            cut()
+            decisions = context.after(RENDER_COMPARE, ruling, outcome).decisions
+            assert "RENDER-LOCAL" in [one.rule for one in decisions]
+
+
+def pair_of_clips(workspace: Workspace, run_id: str, left: int, right: int) -> Path:
+    """Stage a clip and a variant of so many frames; return where their side by side will lie."""
+    mirror = RunMirror(workspace.settings.run_dir(run_id))
+    make_clip(mirror.input("car"), frames=left)
+    make_clip(mirror.variant("car", 0), frames=right)
+    variant = StagedVariant(
+        name="car_aug0",
+        aug_idx=0,
+        video=str(mirror.variant("car", 0)),
+        labels_dir=None,
+        sampled_vars={"weather": "rain"},
+    )
+    clip = StagedClip(video="car", input=str(mirror.input("car")), labels_dir=None, variants=[variant])
+    staged(workspace, run_id, "car_aug0", clips=[clip.model_dump(mode="json")])
+    return mirror.compare("car", "car", 0)
 
 
 @pytest.mark.breaks("EVIDENCE-REQUIRED")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skill_tools.storage.mirror import RunMirror
+from skill_tools.tool import Outcome
+from skill_tools.tools.report import ReportOutput
+from skill_tools.tools.report import witness as labels_seen
+from skill_tools.tools.stage_artifacts import StageArtifactsOutput
+from skill_tools.tools.stage_artifacts import witness as frames_seen
 from tests.policy.rule_bench import DEMO_RUN, LOCAL_RUN, facts, outcomes
+from tests.tools.workspace_bench import make_clip
 
 SAYS = "The clips are from the demo data set nvidia/video-data-augmentation-demo; none were given."
 MANIFEST = {"car_aug0": {"weather": "rain"}}
@@ -163,3 +172,88 @@ def test_e2e_shows_the_labels_of_both_sides() -> None:
     ).decisions
     (decision,) = outcomes("SUMMARY-TRUTH", facts("report", run=run, after=reported(labels=labels))).decisions
     assert "labels of car" in decision.reason
+
+
+COCO = {"images": [{"id": 1}], "categories": [{"id": 3}], "annotations": []}
+SOUND = {
+    "annotations_coco.json": {**COCO, "annotations": [{"image_id": 1, "category_id": 3}]},
+    "summary.json": {"tracks": {"car": 2, "bus": 0}},
+    "mcq.json": {"questions": []},
+    "events.json": {"events": []},
+    "more.json": {},
+}
+UNSOUND = [
+    ("mcq.json", "no JSON"),
+    ("more.json", []),
+    ("events.json", {"events": None}),
+    ("summary.json", {}),
+    ("summary.json", {"tracks": {"car": "two"}}),
+    ("annotations_coco.json", {"images": [], "annotations": []}),
+    ("annotations_coco.json", {**COCO, "annotations": [{"image_id": 2, "category_id": 3}]}),
+    ("annotations_coco.json", {**COCO, "annotations": [{"image_id": 1, "category_id": 4}]}),
+    ("annotations_coco.json", {**COCO, "annotations": [{"image_id": 1}]}),
+]
+
+
+@pytest.mark.breaks("SUMMARY-TRUTH")
+@pytest.mark.parametrize(("name", "document"), UNSOUND)
+def test_a_label_file_that_is_none_is_named(tmp_path: Path, name: str, document: Any) -> None:
+    """Cut short, of another kind, without its own fields, or leading nowhere: the files are read again."""
+    folder = labelled(tmp_path)
+    assert labels_in(tmp_path) == {
+        "manifest": {},
+        "labels": {"car_aug0": {"car": 2}},
+        "unreadable": [],
+    }
+    folder.joinpath(name).write_text(document if isinstance(document, str) else json.dumps(document))
+    assert labels_in(tmp_path)["unreadable"] == [str(folder / name)]
+
+
+def labelled(root: Path) -> Path:
+    """Write sound labels of one variant and return their folder."""
+    folder = RunMirror(root).variant_labels("car", 0)
+    folder.mkdir(parents=True)
+    for name, document in SOUND.items():
+        folder.joinpath(name).write_text(json.dumps(document))
+    return folder
+
+
+def labels_in(root: Path) -> Any:
+    """Return what a report's witness reads in a staged run."""
+    return labels_seen(Outcome(ReportOutput.model_construct(run_local_dir=str(root))))
+
+
+@pytest.mark.breaks("STAGE-FULL")
+@pytest.mark.keeps("STAGE-FULL")
+def test_the_frames_of_each_staged_video_are_counted(tmp_path: Path) -> None:
+    """A variant of its source's length passes; one that lacks frames, or doesn't decode, is refused."""
+    clip, variant = make_clip(tmp_path / "car.mp4"), tmp_path / "car_aug0.mp4"
+    for write, expected in (
+        (lambda: make_clip(variant), []),
+        (lambda: make_clip(variant, frames=9), ["deny"]),
+        (lambda: variant.write_bytes(b"no video"), ["deny"]),
+    ):
+        write()
+        one = {"name": "car_aug0", "aug_idx": 0, "labels_dir": None, "sampled_vars": {}}
+        clips = [
+            {
+                "video": "car",
+                "input": str(clip),
+                "labels_dir": None,
+                "variants": [one | {"video": str(variant)}],
+            }
+        ]
+        output = StageArtifactsOutput(
+            run_local_dir=str(tmp_path),
+            dataset="car",
+            clips=clips,
+            variants=[],
+            manifests=[],
+            files=1,
+            seconds=0,
+        )
+        after = {"data": output.model_dump(mode="json"), "witness": frames_seen(Outcome(output))}
+        given = facts(
+            "stage_artifacts", passed={"prepare_dataset": {"clips": [{"video": "car"}]}}, after=after
+        )
+        assert [one.outcome for one in outcomes("STAGE-FULL", given).decisions] == expected

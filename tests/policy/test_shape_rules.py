@@ -34,7 +34,7 @@ WRONG = {
 @pytest.mark.breaks("SUBMIT-SHAPE")
 @pytest.mark.parametrize("line", WRONG.values(), ids=WRONG)
 def test_a_misshapen_submit_is_answered_with_the_right_one(guarded: Guarded, line: str) -> None:
-    """The refusal holds the whole command of the run, from its guard, and the call that sends it."""
+    """The refusal holds the whole right command, from the guard, which passes, and the call that sends it."""
     result = run_script(line, settings=guarded.workspace.settings)
     assert (result.status, rules_in(result)) == ("denied", ["SUBMIT-SHAPE"])
     assert result.problem
@@ -43,6 +43,8 @@ def test_a_misshapen_submit_is_answered_with_the_right_one(guarded: Guarded, lin
     assert misshapen(words) == ""
     assert {f"{name}={value}" for name, value in guarded.values.items()} <= {*words}
     assert (result.next[0].tool, result.next[0].arguments) == ("submit", {"run_id": guarded.run_id})
+    right = run_script(f"{result.problem.expected} --dry-run", settings=guarded.workspace.settings)
+    assert (right.ok, rules_in(right)) == (True, [])
 
 
 @pytest.mark.breaks("SUBMIT-SHAPE")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from dataclasses import replace
+from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skill_tools.access.secrets import mask
+from skill_tools.journal import Passed
 from skill_tools.policy.engine import RULES, judge
 from skill_tools.policy.messages import tidied
 from skill_tools.policy.rule import Facts
@@ -94,9 +97,12 @@ def test_a_further_violation_never_turns_a_denial_into_a_nod(
 def test_what_is_kept_of_the_facts_is_enough_to_judge_again(given_facts: Facts) -> None:
     """A snapshot goes through JSON and gives the very same decisions."""
     plain = replace(given_facts, secrets=frozenset())
-    numbers = {tool: number for number, tool in enumerate(plain.passed)}
-    seen = json.loads(json.dumps(snapshot(plain, numbers)))
-    data_of = {number: plain.passed[tool] for tool, number in numbers.items()}
+    rows = [
+        (tool, number, json.dumps({"data": data})) for number, (tool, data) in enumerate(plain.passed.items())
+    ]
+    plain = replace(plain, passed=Passed(rows))
+    seen = json.loads(json.dumps(snapshot(plain)))
+    data_of = {number: plain.passed[tool] for tool, number, _ in rows}
     again = replace(restored(seen, plain.run, data_of), secrets=frozenset())
     assert said(judge(before(plain), again).decisions) == said(judge(before(plain), plain).decisions)
 
@@ -119,11 +125,26 @@ def test_tidied_bubbles_always_pass(given_facts: Facts, bubbles: list[dict[str, 
     st.text(max_size=40),
 )
 def test_masking_takes_out_every_planted_secret(left: str, secret: str, right: str) -> None:
-    """As it is, in JSON, in a longer text: afterwards it is nowhere."""
-    for text in (left + secret + right, json.dumps({left: secret + right})):
+    """As it is, in JSON, in a URL, in a longer text: afterwards it is nowhere."""
+    for text in (
+        left + secret + right,
+        json.dumps({left: secret + right}),
+        f"https://x/?key={quote(secret)}&y",
+    ):
         clean = mask(text, [secret])
         assert secret not in clean
         assert json.dumps(secret)[1:-1] not in clean
+        assert quote(secret) not in clean
+
+
+@LENIENT
+@given(st.binary(max_size=9), st.text(st.characters(codec="ascii", exclude_categories=("C",)), min_size=12))
+def test_masking_finds_a_secret_in_base64(before: bytes, secret: str) -> None:
+    """A Basic header, whatever the user's name before the key, gives the key away no more."""
+    header = base64.b64encode(before + b":" + secret.encode()).decode()
+    clean = mask(f"Authorization: Basic {header}", [secret])
+    assert "***" in clean
+    assert header not in clean
 
 
 @LENIENT

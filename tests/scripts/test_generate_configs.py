@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from skill_tools.cookbooks.vocabulary import VOCABULARY
 from skill_tools.flows.catalog import FLOWS
-from skill_tools.flows.configs import VOCABULARY, cookbook_named, read_manifest
+from skill_tools.flows.configs import read_manifest
+from tests.cookbooks.cookbook_bench import shelf
 
 SKILL_DIR = Path(__file__).parents[2]
 SCRIPT = SKILL_DIR / "scripts" / "generate_configs.py"
@@ -73,7 +75,7 @@ def test_no_combination_comes_twice_while_another_is_left(tmp_path: Path) -> Non
 def test_first_variants_follow_the_weights(tmp_path: Path) -> None:
     """Over many clips each value comes about as often as its weight says."""
     values = sampled(tmp_path, "--videos", ",".join(f"c{i}" for i in range(200)), "--n-augmentations", "1")
-    weights = cookbook_named("city_traffic", COOKBOOKS).variables
+    weights = shelf(COOKBOOKS / "none").named("city_traffic").variables
     for name, expected in weights.items():
         counted = Counter(variant[name] for variant in values.values())
         for value, weight in expected.items():

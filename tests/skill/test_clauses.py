@@ -20,6 +20,9 @@ Tools check these.
 
 **Words**
 - Say it plainly. Never shout (NEVER-SHOUT).
+- Stop! (STOP-THERE).
+- Why not? (WHY-NOT).
+- All is said. (ALL-SAID).
 
 ## Examples
 - Not a rule.
@@ -32,13 +35,21 @@ def test_clauses_are_whole_sentences_in_order() -> None:
         Clause("LOOK-FIRST", "Look always comes before leap.", "Order"),
         Clause("ASK-ONCE", "Is it deep? Ask once.", "Order"),
         Clause("NEVER-SHOUT", "Say it plainly. Never shout.", "Words"),
+        Clause("STOP-THERE", "Stop!", "Words"),
+        Clause("WHY-NOT", "Why not?", "Words"),
+        Clause("ALL-SAID", "All is said.", "Words"),
     ]
+
+
+def test_a_clause_above_all_bold_lines_stands_in_no_group() -> None:
+    """An item may come first; it has no group then."""
+    assert [clause.group for clause in clauses("## Rules\n- Look (LOOK-FIRST).\n").values()] == [""]
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("# A skill\n", "no section"),
+        ("# A skill\n", "^SKILL.md has no section '## Rules'$"),
         (TEXT.replace(" (ASK-ONCE)", ""), "Is it deep"),
         (TEXT.replace("ASK-ONCE", "LOOK-FIRST"), "LOOK-FIRST has two"),
     ],

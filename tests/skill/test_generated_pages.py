@@ -61,6 +61,21 @@ def test_each_rule_ties_sentence_to_tools(stated: Mapping[str, Clause]) -> None:
         assert always or asking == set(re.findall(r"\(tools\.md#(\w+)\)", section))
 
 
+def test_each_rule_shows_a_call_that_meets_it_and_its_tests() -> None:
+    """A section holds the call with its decision, and names tests that are there, broken and kept."""
+    tests = ROOT.joinpath("tests", "policy")
+    there = {
+        name for file in tests.glob("test_*.py") for name in re.findall(r"def test_(\w+)", file.read_text())
+    }
+    for section in PAGES["policy.md"].split("### ")[1:]:
+        call, decision = section.split("```text\n")[1].split("```")[0].splitlines()[:2]
+        assert call.split(" ")[0].rstrip(":") in {*TOOLS, "run_script"}
+        assert re.match(r"(?:deny|ask|fix|note|brings): .", decision), section
+        breaking, keeping = section.rsplit("Broken by ", 1)[1].split("; kept by ")
+        assert set(re.findall(r"`(\w+)`", breaking)) <= there
+        assert set(re.findall(r"`(\w+)`", keeping)) & there
+
+
 def test_clauses_and_rules_are_the_same(stated: Mapping[str, Clause]) -> None:
     """No rule decides without a sentence that an agent could have read, and no sentence lacks its rule."""
     assert set(RULES) == set(stated)

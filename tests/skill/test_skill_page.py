@@ -14,23 +14,20 @@ import pytest
 import yaml
 
 from skill_tools import __version__, cli
-from skill_tools.dispatch import run_script
 from skill_tools.errors import EXIT_CODES
 from skill_tools.flows.catalog import DEFAULT_FLOW, FLOWS
-from skill_tools.flows.configs import cookbook_named, list_cookbooks
 from skill_tools.policy.clauses import clauses
 from skill_tools.registry import TOOLS, call
 from skill_tools.settings import Settings
 from skill_tools.tools.select_flow import DEFAULT_COOKBOOK
+from tests.cookbooks.cookbook_bench import shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "physical-ai-video-data-augmentation"
 TEXT = (ROOT / "SKILL.md").read_text(encoding="utf-8")
 BODY = TEXT.split("---\n", 2)[2]
 SAMPLE = ROOT / "assets" / "samples" / "campus_walkway.mp4"
-TOKENS_PER_WORD = 1.4
 BOUND = re.compile(r"\b(?:must|never|always|only)\b", re.IGNORECASE)
-FLAGGED = ("rm -rf", "without asking", "curl ", "| sh", "uvx ", "pipx ", "eval ", "id_rsa", "sudo ")
 
 
 def _front() -> dict[str, object]:
@@ -70,11 +67,14 @@ def test_front_matter() -> None:
     assert metadata["version"] == __version__
 
 
-def test_it_is_short() -> None:
-    """It costs an agent at most 250 lines and 2,800 tokens, by words and by characters."""
+@pytest.mark.filterwarnings("ignore:open_binary is deprecated")  # the tokenizer reads its tables the old way
+@pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])
+def test_it_is_short(encoding: str) -> None:
+    """It costs an agent at most 250 lines, and 2,700 tokens in OpenAI's encodings of today and before."""
+    from bpe_openai import get_encoding
+
     assert len(TEXT.splitlines()) <= 250
-    assert len(TEXT.split()) * TOKENS_PER_WORD <= 2_800
-    assert len(TEXT) / 3.5 <= 2_800
+    assert len(get_encoding(encoding).encode(TEXT)) <= 2_700
 
 
 def test_sections() -> None:
@@ -92,20 +92,38 @@ def test_sections() -> None:
     ]
 
 
+def unbound(text: str) -> list[str]:
+    """Return the sentences of a SKILL.md, front matter included, that bind and carry no rule's id."""
+    ids = set(clauses(TEXT))
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    sentences = [
+        sentence
+        for paragraph in re.split(r"\n\n|\n(?=- |\||#|\w+: )", prose)
+        for sentence in re.split(r"(?<=[.!?])\s+", paragraph)
+    ]
+    return [
+        sentence
+        for sentence in sentences
+        if BOUND.search(sentence) and not ids & set(re.findall(r"\(([A-Z-]+)\)", sentence))
+    ]
+
+
 def test_binding_sentences_have_an_id() -> None:
     """Each sentence that says must, never, always or only carries the id of a rule."""
-    ids = set(clauses(TEXT))
-    prose = re.sub(r"^```.*?^```", "", BODY, flags=re.MULTILINE | re.DOTALL)
-    for paragraph in re.split(r"\n\n|\n(?=- |\|)", prose):
-        for sentence in re.split(r"(?<=[.!?])\s+", paragraph):
-            if BOUND.search(sentence):
-                assert ids & set(re.findall(r"\(([A-Z-]+)\)", sentence)), sentence
+    assert unbound(TEXT) == []
 
 
-def test_nothing_for_scanners() -> None:
-    """It holds no phrase that static scanners of skills take for dangerous, and no secret's file by name."""
-    assert [phrase for phrase in FLAGGED if phrase in TEXT.lower()] == []
-    assert not re.search(r"(?<![\w-])\.env\b", TEXT)
+@pytest.mark.parametrize("word", ["must", "Never", "always", "ONLY"])
+def test_a_binding_sentence_without_an_id_is_found_wherever_it_stands(word: str) -> None:
+    """Planted behind any line outside of code, alone or with the id of no rule, it is named."""
+    lines = TEXT.splitlines()
+    fences = [number for number, line in enumerate(lines) if line.startswith("```")]
+    for number in range(1, len(lines)):
+        if sum(fence < number for fence in fences) % 2:
+            continue
+        for planted in (f"You {word} do this.", f"You {word} do this (NO-RULE)."):
+            text = "\n".join([*lines[:number], "", f"- {planted}", "", *lines[number:]])
+            assert any(planted in one for one in unbound(text)), lines[number]
 
 
 def test_links_are_one_level_deep() -> None:
@@ -118,12 +136,12 @@ def test_links_are_one_level_deep() -> None:
 
 def test_tables_agree_with_the_code() -> None:
     """The tables list all flows, and all scenes with their variables; the defaults are marked."""
-    books = ROOT / "assets" / "cookbooks"
+    books = shelf(ROOT / "none")
     rows = [line for line in BODY.splitlines() if line.startswith("| `")]
     words = {row[0]: set(row[1:]) for row in (re.findall(r"`(\w+)`", row) for row in rows)}
-    assert set(words) == {*FLOWS, *list_cookbooks(books)}
-    for name in list_cookbooks(books):
-        assert words[name] - {"set"} == set(cookbook_named(name, books).variables)
+    assert set(words) == {*FLOWS, *books.names()}
+    for name in books.names():
+        assert words[name] - {"set"} == set(books.named(name).variables)
     marked = {re.findall(r"`(\w+)`", row)[0] for row in rows if "(default)" in row}
     assert marked == {DEFAULT_FLOW, DEFAULT_COOKBOOK}
 
@@ -176,11 +194,3 @@ def test_step_by_step_example_works(tmp_path: Path) -> None:
     begun = call("select_flow", arguments, settings=settings)
     assert begun.ok
     assert begun.next[0].tool == "estimate_time"
-
-
-@pytest.mark.parametrize("line", [line for line in _commands() if line.startswith("vda script")])
-def test_examples_of_scripts_work(line: str, tmp_path: Path) -> None:
-    """Each example of `vda script` is a documented line, and does what it says."""
-    settings = Settings.read(workspace=tmp_path, engine="local", environ={})
-    result = run_script(shlex.split(line)[2], settings=settings)
-    assert result.ok, result.problem

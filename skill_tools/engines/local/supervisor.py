@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -94,12 +95,11 @@ class Supervisor:
         self._save()
 
     def _wait(self) -> None:
-        try:
+        """Take the next event, and those that are there already behind it."""
+        with suppress(queue.Empty):
             self._take(self._events.get(timeout=POLL_S))
-            while True:
+            while not self._events.empty():
                 self._take(self._events.get_nowait())
-        except queue.Empty:
-            pass
 
     def _take(self, event: Event) -> None:
         task = self._tasks[event.task]

@@ -140,7 +140,7 @@ class OsmoEngine:
     def validate(self, request: SubmitRequest) -> tuple[str, ...]:
         """Return what OSMO has against this submit; empty when it would take it.
 
-        What can be told from the file alone is told without asking: OSMO counts a refused validation as a
+        What can be told from the file alone is told from it: OSMO counts a refused validation as a
         submission, and a number of the name is used up.
         """
         try:

@@ -86,6 +86,7 @@ class Pipeline(Closed):
 class Prompts(Closed):
     """Prompts of the cluster's container; not used here."""
 
+    vlm_caption: str = ""
     template_generation: str = ""
     prompt_polishing: str = ""
 

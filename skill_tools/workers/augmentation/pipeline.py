@@ -1,16 +1,16 @@
-"""Decode, edit, encode: three threads with short queues between them, so memory stays where it is."""
+"""Decode once, edit for each variant, encode each: the clip streams through, and nothing is held for long.
+
+A thread decodes, one edits, one a variant encodes, and one evaluates samples. The encoders are what takes
+the time; all others go last and fill their gaps.
+"""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from queue import Empty, Full, Queue
-from typing import ParamSpec, TypeVar
 
 from av.video.frame import VideoFrame
 
@@ -19,46 +19,42 @@ from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.effects import Chain
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.planes import Levels, Planes, copied, in_planes
+from skill_tools.workers.augmentation.scene import (
+    Scene,
+    Tracker,
+    View,
+    is_cut,
+    look_ahead,
+    shrunk,
+    spread,
+    understand,
+)
+from skill_tools.workers.augmentation.threads import Pump, Sink, Timer
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-_LOOKAHEAD_BYTES = 64 << 20
-_LOOKAHEAD_FRAMES = 32
 _SAMPLES = 6
-_QUEUE_FRAMES = 3
+_QUEUE_BYTES = 16 << 20
+_QUEUE_FRAMES = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A frame on its way: its planes to edit, a small copy of before the edit, and its stamps."""
+    """A frame on its way, of its own memory, with a small copy of it."""
 
-    planes: Planes
+    frame: VideoFrame
     small: Planes
     index: int
-    pts: int
-    time_base: Fraction
-    duration: int
     starts_scene: bool
 
     @property
     def time_s(self) -> float:
         """When the frame is shown."""
-        return float(self.pts * self.time_base)
-
-    def encodable(self) -> VideoFrame:
-        """Return the planes as a frame with its stamps."""
-        frame = VideoFrame(*self.planes.size, "yuv420p")
-        self.planes.into(frame)
-        frame.pts, frame.time_base, frame.duration = self.pts, self.time_base, self.duration
-        return frame
+        return float((self.frame.pts or 0) * (self.frame.time_base or 0))
 
 
 @dataclass
 class Rendered:
-    """What rendering a variant told."""
+    """What rendering a variant told; scenes, broken packets and timings are those of all that shared them."""
 
     frames: int = 0
     scenes: list[Scene] = field(default_factory=list)
@@ -72,76 +68,146 @@ class Rendered:
 class Job:
     """One variant to render."""
 
-    source: ClipInfo
     target: Path
     output: Output
-    levels: Levels
     chain_for: Callable[[Scene], Chain]
     evaluation: Evaluation
     advance: Callable[[], None]
 
 
-def render(job: Job) -> Rendered:
-    """Write the variant to the job's target; whole or not at all.
+def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Rendered]:
+    """Write variants of one clip to the jobs' targets, each whole or not at all; return what each told.
 
-    Memory is that of the look-ahead by which a scene is understood (at most 64 MB or 32 frames), two
-    short queues, and the codecs: it doesn't grow with the clip.
+    The clip is decoded and its scenes are understood once for all of them. Memory is that of the
+    look-ahead by which a scene is understood, short queues, and the codecs: it doesn't grow with the
+    clip, but by an encoder with each variant.
     """
-    result = Rendered()
     started = time.perf_counter()
-    timer = _Timer(result.timings_s)
-    info = job.source
-    with (
-        ClipWriter(
-            job.target,
-            width=info.width,
-            height=info.height,
-            rate=info.fps,
-            time_base=info.time_base,
-            codec=job.output.codec,
-            crf=job.output.crf,
-            preset=job.output.preset,
-            like=info,
-            audio_from=info.path if info.has_audio else None,
-        ) as writer,
-        closing(_Pump(lambda: _decoded(info.path, job.levels, result.skipped, timer))) as source,
-        closing(_Sink(lambda item: timer.call("encode", writer.write, item.encodable()))) as sink,
-    ):
-        _edit(source, sink, job, result, timer)
-        sink.finish()
-        result.notes += writer.notes
-    result.timings_s["total"] = time.perf_counter() - started
-    return result
-
-
-def _edit(source: _Pump, sink: _Sink, job: Job, result: Rendered, timer: _Timer) -> None:
-    sampled = _sampled(job.source)
-    for scene_frames, ahead in _scenes(iter(source), job):
-        scene = timer.call(
-            "understand", understand, _spread(ahead), (job.source.width, job.source.height), job.levels
+    skipped: list[str] = []
+    timer = Timer()
+    with ExitStack() as stack:
+        lanes = [_Lane(source, job, stack, timer) for job in jobs]
+        decoded = stack.enter_context(
+            closing(
+                Pump(
+                    lambda: _decoded(source.path, levels, skipped, timer),
+                    ahead=_frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES),
+                    name="decode",
+                )
+            )
         )
-        chain = timer.call("understand", job.chain_for, scene)
-        result.scenes.append(scene)
-        result.chains.append(chain)
+        edited = stack.enter_context(
+            closing(
+                Pump(lambda: _edited(decoded.items(), source, levels, lanes, timer), ahead=2, name="edit")
+            )
+        )
+        for lane, frame in edited.items():
+            lane.encode(frame)
+        for lane in lanes:
+            lane.finish()
+    timings = timer.seconds | {"total": time.perf_counter() - started}
+    for lane in lanes:
+        lane.told.skipped += skipped
+        lane.told.timings_s |= timings
+    return [lane.told for lane in lanes]
+
+
+class _Lane:
+    """One variant's way from edited planes to its file, and to its evaluators."""
+
+    def __init__(self, source: ClipInfo, job: Job, stack: ExitStack, timer: Timer) -> None:
+        self.told = Rendered()
+        self._job, self._timer = job, timer
+        self._chain: Chain | None = None
+        self._writer = stack.enter_context(_writer(source, job))
+        behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
+        self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
+        self._evaluating = stack.enter_context(
+            closing(Sink(self._evaluate, behind=1, name="evaluate", last=True))
+        )
+
+    def enter(self, scene: Scene) -> None:
+        """Make the effects fit a scene that begins."""
+        with self._timer.spent_on("understand"):
+            self._chain = self._job.chain_for(scene)
+        self.told.scenes.append(scene)
+        self.told.chains.append(self._chain)
+
+    def edited(self, frame: VideoFrame, view: View, *, sampled: bool) -> VideoFrame:
+        """Edit a frame in place, which must be this lane's own; have it evaluated if it is `sampled`."""
+        planes = Planes.of(frame)
+        before = planes.copy() if sampled else None
+        with self._timer.spent_on("effects"):
+            for stage in self._chain.stages if self._chain else ():
+                stage.apply(planes, view)
+        if before is not None:
+            self._evaluating.put((before, planes, view))
+        return frame
+
+    def encode(self, frame: VideoFrame) -> None:
+        """Pass an edited frame on to the encoder."""
+        self._encoding.put(frame)
+        self.told.frames += 1
+        self._job.advance()
+
+    def finish(self) -> None:
+        """Wait until all is encoded and evaluated."""
+        self._encoding.finish()
+        self._evaluating.finish()
+        self.told.notes += self._writer.notes
+
+    def _encode(self, frame: VideoFrame) -> None:
+        with self._timer.spent_on("encode"):
+            self._writer.write(frame)
+
+    def _evaluate(self, given: tuple[Planes, Planes, View]) -> None:
+        with self._timer.spent_on("evaluate"):
+            self._job.evaluation.see(*given)
+
+
+def _writer(source: ClipInfo, job: Job) -> ClipWriter:
+    return ClipWriter(
+        job.target,
+        width=source.width,
+        height=source.height,
+        rate=source.fps,
+        time_base=source.time_base,
+        codec=job.output.codec,
+        crf=job.output.crf,
+        preset=job.output.preset,
+        like=source,
+        audio_from=source.path if source.has_audio else None,
+    )
+
+
+def _edited(
+    items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
+) -> Iterator[tuple[_Lane, VideoFrame]]:
+    """Yield each frame as each variant shows it."""
+    sampled = _sampled(source)
+    for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
+        with timer.spent_on("understand"):
+            scene = understand(samples, (source.width, source.height), levels)
+        for lane in lanes:
+            lane.enter(scene)
         tracker = Tracker(scene)
         for item in scene_frames:
-            before = item.planes.copy() if item.index in sampled else None
-            begun = time.perf_counter()
-            view = tracker.look(item.small, item.index, item.time_s)
-            for stage in chain.stages:
-                stage.apply(item.planes, view)
-            timer.add("effects", time.perf_counter() - begun)
-            if before is not None:
-                timer.call("evaluate", job.evaluation.see, before, item.planes, view)
-            sink.put(item)
-            result.frames += 1
-            job.advance()
+            with timer.spent_on("effects"):
+                view = tracker.look(item.small, item.index, item.time_s)
+            is_sampled = item.index in sampled
+            # The last lane may have the decoded frame itself.
+            for lane in lanes[:-1]:
+                yield lane, lane.edited(copied(item.frame), view, sampled=is_sampled)
+            yield lanes[-1], lanes[-1].edited(item.frame, view, sampled=is_sampled)
 
 
-def _scenes(items: Iterator[Decoded], job: Job) -> Iterator[tuple[Iterator[Decoded], Sequence[Decoded]]]:
-    """Yield each scene's frames, together with those first ones of them by which it is understood."""
-    pixels = job.source.width * job.source.height * 3 // 2
-    depth = max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, pixels)))
+def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
+    """Return how many frames a share of memory holds: at least 3."""
+    return max(3, min(most, size_bytes // max(1, source.width * source.height * 3 // 2)))
+
+
+def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:
+    """Yield each scene's frames, together with the small copies of them by which it is understood."""
     pending = next(items, None)
     while pending is not None:
         ahead = [pending]
@@ -153,8 +219,9 @@ def _scenes(items: Iterator[Decoded], job: Job) -> Iterator[tuple[Iterator[Decod
             ahead.append(item)
             if len(ahead) == depth:
                 break
+        samples = spread([item.small for item in ahead])
         following = _Following(ahead, items, pending)
-        yield iter(following), tuple(ahead)
+        yield iter(following), samples
         pending = following.next_scene
 
 
@@ -179,136 +246,23 @@ class _Following:
             yield item
 
 
-def _spread(ahead: Sequence[Decoded]) -> list[Planes]:
-    step = max(1, len(ahead) // 12)
-    return [item.small for item in ahead[::step]]
-
-
 def _sampled(info: ClipInfo) -> frozenset[int]:
     total = info.frames or max(1, round(info.duration_s * info.fps))
     return frozenset(int((part + 0.5) * total / _SAMPLES) for part in range(_SAMPLES)) | {0}
 
 
-def _decoded(path: Path, levels: Levels, skipped: list[str], timer: _Timer) -> Iterator[Decoded]:
+def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> Iterator[Decoded]:
     previous: Planes | None = None
     frames = read_frames(path, skipped=skipped)
     index = 0
     while True:
-        begun = time.perf_counter()
-        given = next(frames, None)
-        if given is None:
-            return
-        frame = in_planes(given, levels)
-        planes = Planes.of(frame)
-        small = shrunk(planes)
-        starts = previous is None or is_cut(previous, small)
-        previous = small
-        timer.add("decode", time.perf_counter() - begun)
-        yield Decoded(
-            planes, small, index, frame.pts or 0, frame.time_base or Fraction(0), frame.duration, starts
-        )
+        with timer.spent_on("decode"):
+            given = next(frames, None)
+            if given is None:
+                return
+            frame = copied(in_planes(given, levels))
+            small = shrunk(Planes.of(frame))
+            starts = previous is None or is_cut(previous, small)
+            previous = small
+        yield Decoded(frame, small, index, starts)
         index += 1
-
-
-class _Timer:
-    """Seconds that each part of the work was busy, whatever thread it ran in."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds = seconds
-        self._lock = threading.Lock()
-
-    def add(self, part: str, seconds: float) -> None:
-        with self._lock:
-            self._seconds[part] = self._seconds.get(part, 0.0) + seconds
-
-    def call(self, part: str, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        begun = time.perf_counter()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            self.add(part, time.perf_counter() - begun)
-
-
-class _Pump:
-    """Runs an iterator in a thread of its own, a few items ahead."""
-
-    def __init__(self, make: Callable[[], Iterator[Decoded]]) -> None:
-        self._make = make
-        self._queue: Queue[Decoded | BaseException | None] = Queue(_QUEUE_FRAMES)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Decoded]:
-        while True:
-            item = self._queue.get()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            for item in self._make():
-                if not self._put(item):
-                    return
-            self._put(None)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the items are taken
-            self._put(error)
-
-    def _put(self, item: Decoded | BaseException | None) -> bool:
-        while not self._stop.is_set():
-            with suppress(Full):
-                self._queue.put(item, timeout=0.1)
-                return True
-        return False
-
-
-class _Sink:
-    """Hands frames to a function in a thread of its own, a few items behind."""
-
-    def __init__(self, take: Callable[[Decoded], None]) -> None:
-        self._take = take
-        self._queue: Queue[Decoded | None] = Queue(_QUEUE_FRAMES)
-        self._error: BaseException | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
-        self._thread.start()
-
-    def put(self, item: Decoded | None) -> None:
-        """Pass a frame on; raise here what went wrong there."""
-        while True:
-            if self._error is not None:
-                raise self._error
-            with suppress(Full):
-                self._queue.put(item, timeout=0.1)
-                return
-
-    def finish(self) -> None:
-        """Wait until every frame is taken."""
-        self.put(None)
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Stop the thread and wait for it, whether or not every frame was taken."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                with suppress(Empty):
-                    item = self._queue.get(timeout=0.1)
-                    if item is None:
-                        return
-                    self._take(item)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the frames are put
-            self._error = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -46,6 +47,10 @@ class Levels:
         """Return the code of a gamma-encoded luma from 0 (black) to 1 (white)."""
         return self.black + value * self.luma_span
 
+    def unit(self, code: float) -> float:
+        """Return the luma, 0 to 1 and somewhat beyond, of a code."""
+        return (float(code) - self.black) / self.luma_span
+
     def values(self) -> NDArray[np.float64]:
         """Return the luma, 0 to 1 and somewhat beyond, of each of the 256 codes."""
         return (np.arange(256, dtype=np.float64) - self.black) / self.luma_span
@@ -69,11 +74,11 @@ class Planes:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Self:
-        """Return copies of a `yuv420p` frame's planes, each without gaps between its rows.
+        """Return views of the planes of a `yuv420p` frame; editing them edits the frame.
 
-        OpenCV is several times slower on rows that don't follow each other without a gap.
+        A decoder's own frames are not to be edited: later ones are predicted from them.
         """
-        return cls(*(_view(plane).copy() for plane in frame.planes[:3]))
+        return cls(*(_view(plane) for plane in frame.planes[:3]))
 
     def into(self, frame: VideoFrame) -> None:
         """Write the planes into a frame of their size, whose memory nobody else may hold."""
@@ -99,6 +104,14 @@ class Planes:
         return Planes(*(shrink(plane, width, height) for plane in (self.y, self.u, self.v)))
 
 
+def copied(frame: VideoFrame) -> VideoFrame:
+    """Return a `yuv420p` frame of its own memory, with the stamps of the one given."""
+    copy = VideoFrame(frame.width, frame.height, "yuv420p")
+    for values, given in zip(copy.planes, frame.planes, strict=False):
+        _view(values)[:] = _view(given)
+    return _stamped(copy, frame)
+
+
 def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
     """Return `frame`, or if need be a copy, as 8-bit 4:2:0 in the range of `levels`."""
     if frame.format.name in {"yuv420p", "yuvj420p"}:
@@ -113,14 +126,15 @@ def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
         dst_colorspace=levels.matrix,
         dst_color_range=wanted,
     )
-    converted.pts, converted.duration = frame.pts, frame.duration
-    if frame.time_base is not None:
-        converted.time_base = frame.time_base
-    return converted
+    return _stamped(converted, frame)
 
 
 def shrink(plane: Plane, width: int, height: int) -> Plane:
-    """Return `plane` averaged down to a size, by halves as long as they go, which is the fastest."""
+    """Return `plane` averaged down to a size, by halves as long as they go, which is the fastest.
+
+    The result has memory of its own, also where there is nothing to shrink: it tells of the frame as it
+    was before the effects edit it.
+    """
     while (
         plane.shape[1] >= 2 * width
         and plane.shape[0] >= 2 * height
@@ -128,8 +142,14 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
     ):
         plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
     if plane.shape == (height, width):
-        return plane
+        return plane.copy()
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def percentiles(plane: Plane, shares: Sequence[float]) -> list[int]:
+    """Return the codes below or at which these shares of a plane lie, in per cent; counted, not sorted."""
+    counts = np.cumsum(cv2.calcHist([plane], [0], None, [256], [0, 256]))
+    return [int(np.searchsorted(counts, counts[-1] * share / 100)) for share in shares]
 
 
 def grow(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -139,12 +159,24 @@ def grow(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def as_codes(values: Map) -> Plane:
     """Return a map from 0 to 1 as bytes from 0 to 255."""
-    return np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
+    return rounded(values * 255.0)
+
+
+def rounded(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as the nearest bytes."""
+    return np.clip(values + 0.5, 0, 255.5).astype(np.uint8)
 
 
 def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
     """Return plane x by / 255, rounded, written to `out` when given."""
     return cv2.multiply(plane, by, dst=out, scale=1 / 255.0)
+
+
+def _stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+    frame.pts, frame.duration = like.pts, like.duration
+    if like.time_base is not None:
+        frame.time_base = like.time_base
+    return frame
 
 
 def _view(plane: VideoPlane) -> Plane:

@@ -9,18 +9,21 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
 
 SMALL_WIDTH = 320
 FAR_M = 400.0
 
+_LOOKAHEAD_BYTES = 64 << 20
+_LOOKAHEAD_FRAMES = 32
+_SAMPLES = 12
 _CUT_DIFFERENCE = 12.0
 _CUT_CORRELATION = 0.4
 _STILL_SHIFT = 0.6
@@ -28,6 +31,9 @@ _STILL_DIFFERENCE = 5.0
 _FOREGROUND_CODES = 18.0
 _GROUND_MEMORY = 0.85
 _BINS = (16, 32, 32)
+_USUAL_SPREAD = 150
+_LEAST_SAMPLES = 6
+_TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,20 @@ class Light:
     """Mean distance of chroma from grey, 0 to about 0.3."""
     warmth: float
     """Mean Cr - Cb; above 0 is reddish yellow, below is blue."""
+    cast: float = 0.0
+    """The same of the lightest eighth, which is white as a rule: the colour of the light itself."""
+
+    @property
+    def flat(self) -> float:
+        """How far the light comes from everywhere, 0 to 1: what is dark isn't much darker than the rest."""
+        contrast = (self.light - self.dark) / max(self.light, 0.05)
+        return float(np.clip((0.70 - contrast) / 0.10, 0, 1))
+
+    @property
+    def veil(self) -> float:
+        """How far fog lies over the source already, 0 to 1: nothing is dark, and all is about as light."""
+        lifted = np.clip((self.dark - 0.32) / 0.18, 0, 1)
+        return float(lifted * np.clip((0.42 - (self.light - self.dark)) / 0.15, 0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +76,8 @@ class Geometry:
     """Row of the horizon as a part of the height; negative when it lies above the picture."""
     depth_m: Map
     """Distance in metres, to scale only if the camera is at its assumed height."""
+    trust: float = 1.0
+    """How far the ground may be taken for one, 0 to 1: what covers it wholly is shown as far as that."""
 
     @property
     def camera_height_m(self) -> float:
@@ -79,6 +101,8 @@ class Scene:
     light: Light
     geometry: Geometry
     colours: GroundColours
+    falling: bool = False
+    """Whether something falls in the source already, rain or snow; seen under a still camera alone."""
 
 
 @dataclass(eq=False)
@@ -120,11 +144,12 @@ class Tracker:
 
     def _followed(self, small: Planes) -> Geometry:
         old = self._geometry
+        small = self._scene.colours.contrast.stretched(small)
         fresh = self._scene.colours.ground_in(small, old.sky)
         self._ground = cv2.addWeighted(self._ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
         depth = _depth(self._ground, old.sky, old.horizon, self._scene.size)
         depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
-        return Geometry(_spared(self._ground, small), old.sky, old.horizon, depth)
+        return Geometry(spared(self._ground, small), old.sky, old.horizon, depth, old.trust)
 
 
 def shrunk(planes: Planes) -> Planes:
@@ -144,14 +169,33 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(width / factor)), max(2, round(height / factor))
 
 
+def look_ahead(width: int, height: int) -> int:
+    """Return how many first frames of a scene are held back to understand it: 32, of 64 MB at most."""
+    return max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, width * height * 3 // 2)))
+
+
+def spread(ahead: Sequence[Planes]) -> Sequence[Planes]:
+    """Return those of a scene's first small frames by which it is understood, evenly spread."""
+    return ahead[:: max(1, len(ahead) // _SAMPLES)]
+
+
 def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels) -> Scene:
     """Return what small frames of one stretch, in order of time, tell about it."""
     still = _is_still(samples)
     background = _median(samples) if still else samples[0]
     sky = _sky(background, levels)
-    colours, ground = GroundColours.learned(background, sky, _trodden(samples, background, still=still))
+    contrast = Contrast.of(background)
+    clear = contrast.stretched(background)
+    trodden = _trodden(samples, background, still=still)
+    colours, ground = GroundColours.learned(clear, sky, trodden, contrast)
     horizon = _horizon(ground, sky)
-    geometry = Geometry(_spared(ground, background), sky, horizon, _depth(ground, sky, horizon, size))
+    geometry = Geometry(
+        spared(ground, clear, still=still),
+        sky,
+        horizon,
+        _depth(ground, sky, horizon, size),
+        _trust(ground, clear, colours),
+    )
     return Scene(
         size,
         levels,
@@ -161,6 +205,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         _light(background, levels),
         geometry,
         colours,
+        _something_falls(samples, background) if still else False,
     )
 
 
@@ -181,6 +226,37 @@ def is_cut(before: Planes, after: Planes) -> bool:
     return norm < 1.0 or float((centred[0] * centred[1]).sum()) / norm < _CUT_CORRELATION
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """How a dark or hazy picture is stretched, so that its things can be told apart as on a clear day."""
+
+    gain: float
+    middle: float
+    """The luma code that stays where it is."""
+
+    @classmethod
+    def of(cls, frame: Planes) -> Contrast:
+        """Return what stretches all but the darkest and brightest 2 % to a usual range, at most fourfold."""
+        dark, light = percentiles(frame.y, (2, 98))
+        return cls(min(4.0, max(1.0, _USUAL_SPREAD / max(light - dark, 1))), (dark + light) / 2)
+
+    def stretched(self, frame: Planes) -> Planes:
+        """Return the frame stretched, in luma around the middle and in chroma around grey."""
+        if self.gain == 1.0:
+            return frame
+        return Planes(
+            _scaled(frame.y, self.gain, self.middle),
+            _scaled(frame.u, self.gain, 128),
+            _scaled(frame.v, self.gain, 128),
+        )
+
+
+def _scaled(plane: Plane, gain: float, fixed: float) -> Plane:
+    codes = np.arange(256, dtype=np.float64)
+    table = np.clip(np.rint(fixed + (codes - fixed) * gain), 0, 255).astype(np.uint8)
+    return cv2.LUT(plane, table)
+
+
 @dataclass(frozen=True, eq=False)
 class GroundColours:
     """Which colours are ground's in a scene, learned where ground most likely is.
@@ -195,10 +271,12 @@ class GroundColours:
     """Probability that a colour is ground's, by luma, Cb and Cr bin."""
     prior: Map
     """Probability of ground by place."""
+    contrast: Contrast
+    """What the frames were stretched by before their colours were taken."""
 
     @classmethod
-    def learned(cls, frame: Planes, sky: Map, trodden: Map) -> tuple[GroundColours, Map]:
-        """Learn from one frame or background of the small size; return also where ground is in it.
+    def learned(cls, frame: Planes, sky: Map, trodden: Map, contrast: Contrast) -> tuple[GroundColours, Map]:
+        """Learn from one frame or background, small and stretched; return also where ground is in it.
 
         `trodden` counts how often something that moved was seen to stand on a pixel.
         """
@@ -210,10 +288,10 @@ class GroundColours:
         belief = _by_segment(_posterior(odds[bins], prior), trodden, _segments(frame))
         ground = _soft_ground(belief, frame, sky)
         odds = _odds(bins, ground, 1 - ground)
-        return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97)), ground
+        return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97), contrast), ground
 
     def ground_in(self, frame: Planes, sky: Map) -> Map:
-        """Return where ground is in another frame of the scene, soft, following its edges."""
+        """Return where ground is in another stretched frame of the scene, soft, following its edges."""
         return _soft_ground(_posterior(self.odds[_bins(frame)], self.prior), frame, sky)
 
 
@@ -250,25 +328,78 @@ def _is_still(samples: Sequence[Planes]) -> bool:
         # The window is applied in place, hence the copies.
         shift, response = cv2.phaseCorrelate(first.copy(), other.copy(), window)
         shifts.append(max(map(abs, shift)) if response > 0.1 else 0.0)
-        changes.append(float(np.percentile(np.abs(other - first), 60)))
+        changes.append(percentiles(cv2.absdiff(sample.y, samples[0].y), [60])[0])
     return bool(np.percentile(shifts, 75) < _STILL_SHIFT and np.percentile(changes, 75) < _STILL_DIFFERENCE)
 
 
 def _median(samples: Sequence[Planes]) -> Planes:
     return Planes(
-        *(
-            np.median(np.stack([getattr(sample, name) for sample in samples]), axis=0).astype(np.uint8)
-            for name in ("y", "u", "v")
-        )
+        *(_middle([getattr(sample, name) for sample in samples]) for name in ("y", "u", "v")),
     )
 
 
+def _middle(planes: list[Plane]) -> Plane:
+    """Return the median of each pixel over planes, of an even number the lower mean of the two in the middle.
+
+    A sorting network of minima and maxima (Batcher, "Sorting Networks and their Applications", 1968),
+    which takes whole planes at once and so a tenth of the time of sorting each pixel's values.
+    """
+    ranked = list(planes)
+    for low, high in _comparators(len(ranked)):
+        ranked[low], ranked[high] = cv2.min(ranked[low], ranked[high]), cv2.max(ranked[low], ranked[high])
+    lower, upper = ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]
+    return cv2.addWeighted(lower, 0.5, upper, 0.5, 0) if lower is not upper else lower
+
+
+def _comparators(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the exchanges of Batcher's odd-even merge sort of `count` values (Knuth, TAOCP 3, 5.2.2 M)."""
+    top = 1 << max(0, (count - 1).bit_length() - 1)
+    block = top
+    while block:
+        step, offset, distance = top, 0, block
+        while True:
+            yield from (
+                (index, index + distance) for index in range(count - distance) if index & block == offset
+            )
+            if step == block:
+                break
+            distance, step, offset = step - block, step >> 1, block
+        block >>= 1
+
+
 def _light(frame: Planes, levels: Levels) -> Light:
-    luma = (frame.y.astype(np.float32) - levels.black) / levels.luma_span
     cb = (frame.u.astype(np.float32) - 128) / levels.chroma_span
     cr = (frame.v.astype(np.float32) - 128) / levels.chroma_span
-    dark, median, light = (float(value) for value in np.percentile(luma, (5, 50, 95)))
-    return Light(median, dark, light, float(np.hypot(cb, cr).mean()), float((cr - cb).mean()))
+    dark, median, light = (levels.unit(code) for code in percentiles(frame.y, (5, 50, 95)))
+    lightest = frame.y >= percentiles(frame.y, (88,))[0]
+    return Light(
+        median,
+        dark,
+        light,
+        float(np.hypot(cb, cr).mean()),
+        float((cr - cb).mean()),
+        float((cr - cb)[lightest].mean()),
+    )
+
+
+def _something_falls(samples: Sequence[Planes], background: Planes) -> bool:
+    """Tell whether rain or snow falls, seen from a still camera.
+
+    A drop or flake brightens what is behind it for a moment, while noise goes either way (Garg and Nayar,
+    "Detection and Removal of Rain from Videos", CVPR 2004): where nothing large moves, many pixels are for
+    once lighter than their median, and few are darker.
+    """
+    if len(samples) < _LEAST_SAMPLES:
+        return False
+    lighter = darker = looked_at = 0
+    for sample in samples:
+        change = cv2.subtract(sample.y, background.y, dtype=cv2.CV_16S)
+        moved: Plane = (cv2.blur(cv2.absdiff(sample.y, background.y), (9, 9)) > 6).astype(np.uint8)
+        calm = change[cv2.dilate(moved, np.ones((9, 9))) == 0]
+        lighter += int((calm > 5).sum())
+        darker += int((calm < -5).sum())
+        looked_at += calm.size
+    return lighter > 0.0025 * looked_at and lighter > 6 * darker
 
 
 def _sky(frame: Planes, levels: Levels) -> Map:
@@ -296,6 +427,27 @@ def _sky(frame: Planes, levels: Levels) -> Map:
     if not kept.any():
         return kept
     return np.clip(guided(luma, cv2.dilate(kept, np.ones((3, 3))), radius=4, epsilon=1e-3), 0, 1)
+
+
+def _trust(ground: Map, frame: Planes, colours: GroundColours) -> float:
+    """Return how far what was taken for ground looks like one.
+
+    In a close-up the lower part of the picture is a face, a car or a tree, and would be covered with snow.
+    Ground has a colour of its own, seldom reaches into the upper third, and shows few strong edges: a
+    meadow, gravel or cobbles seen from near are then mistrusted as well, and stay bare.
+    """
+    where = ground > 0.5
+    if not where.any():
+        return 0.0
+    soft = cv2.GaussianBlur(frame.y, (0, 0), 1.0)
+    across, down = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *axis)) for axis in ((1, 0), (0, 1)))
+    busy = float((cv2.add(across, down)[where] > 60).mean())
+    high = float(where[: len(where) // 3].mean())
+    odds = np.clip(colours.odds[_bins(frame)], 0.02, 0.98)
+    evidence = np.log(odds / (1 - odds))
+    own = float(evidence[where].mean() - evidence[~where].mean()) if not where.all() else 0.0
+    terms = ((0.30 - busy) / 0.12, (0.45 - high) / 0.25, (own - 0.8) / 1.2)
+    return float(np.prod(np.clip(terms, 0, 1)))
 
 
 def _horizon(ground: Map, sky: Map) -> float:
@@ -341,8 +493,11 @@ def _foreground(small: Planes, scene: Scene) -> Map:
     # What stood long enough to be in the background leaves a ghost there when it goes, but what then
     # shows is like the ground around it.
     difference = cv2.min(_distance(small, scene.background), _distance(small, scene.plain_ground))
-    excess = cv2.blur(difference, (3, 3)) - 0.7 * _FOREGROUND_CODES
-    share: Map = np.clip(excess / (0.6 * _FOREGROUND_CODES), 0, 1)
+    soft = cv2.blur(difference, (3, 3))
+    # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
+    inside = cv2.dilate(soft, np.ones((5, 5)))
+    least = np.maximum(0.55 * inside, 0.7 * _FOREGROUND_CODES)
+    share: Map = np.clip((soft - least) / np.maximum(0.15 * inside, 0.6 * _FOREGROUND_CODES), 0, 1)
     return share
 
 
@@ -397,7 +552,7 @@ def _segments(frame: Planes) -> NDArray[np.int32]:
     image = np.stack(
         [frame.y, *(cv2.convertScaleAbs(p, alpha=3, beta=-256) for p in (frame.u, frame.v))], axis=-1
     )
-    image = cv2.pyrMeanShiftFiltering(image, 6, 14)
+    image = cv2.pyrMeanShiftFiltering(image, 6, 14, maxLevel=1, termcrit=_TWO_ROUNDS)
     height, width = frame.y.shape
     labels = np.zeros((height, width), np.int32)
     taken = np.zeros((height + 2, width + 2), np.uint8)
@@ -452,18 +607,40 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     return ground
 
 
-def _spared(ground: Map, frame: Planes) -> Map:
-    """Return the ground without what is dark and stands out from it: a bar, a wheel, a person."""
-    spared: Map = ground * (1 - _darker_than_around(frame.y.astype(np.float32) / 255.0, ground))
-    return spared
+def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
+    """Return the ground without what stands out from it: a bar, a wheel, a person.
+
+    Under a `still` camera, where it is done once, also without posts, be they bright or dark.
+    """
+    luma = frame.y.astype(np.float32) / 255.0
+    darker = _around(luma, ground) - luma
+    left: Map = ground * (1 - np.clip(darker / 0.10 - 1.6, 0, 1))
+    if still:
+        for hat, apart in ((cv2.MORPH_TOPHAT, -darker), (cv2.MORPH_BLACKHAT, darker)):
+            left = left * (1 - _upright(luma, hat) * np.clip((apart - 0.03) / 0.05, 0, 1))
+    return left
 
 
-def _darker_than_around(luma: Map, ground: Map) -> Map:
-    """Return where something dark stands out from the ground around it: a bar, a wheel, a person."""
+def _around(luma: Map, ground: Map) -> Map:
+    """Return the mean luma of the ground around each place."""
     side = luma.shape[1] // 6 | 1
     weight = cv2.blur(ground, (side, side)) + 1e-3
-    around = cv2.blur(luma * ground, (side, side)) / weight
-    return np.clip((around - luma) / 0.10 - 1.6, 0, 1)
+    around: Map = cv2.blur(luma * ground, (side, side)) / weight
+    return around
+
+
+def _upright(luma: Map, hat: int) -> Map:
+    """Return where something thin stands: narrow along the row, and that over a tenth of the height.
+
+    Top hat for what is bright, bottom hat for what is dark, along rows, opened along columns. A line on the
+    ground that leads straight away from the camera passes for a post.
+    """
+    height, width = luma.shape
+    narrow = cv2.blur(cv2.morphologyEx(luma, hat, np.ones((1, width // 24 | 1))), (1, 5))
+    tall = cv2.morphologyEx(narrow, cv2.MORPH_OPEN, np.ones((height // 10 | 1, 1)))
+    # A pixel to the sides, whose edge the ground's map would lap over.
+    stands: Map = cv2.blur(np.clip((tall - 0.02) / 0.04, 0, 1), (3, 1))
+    return stands
 
 
 def _reaching_down(belief: Map) -> Map:

@@ -39,6 +39,11 @@ class Made:
     rendered: Rendered
     evaluation: Evaluation
 
+    @property
+    def already(self) -> frozenset[str]:
+        """Variables whose value the source shows already, in every scene: there is little to verify."""
+        return frozenset.intersection(frozenset(self.wish.values), *(c.already for c in self.rendered.chains))
+
 
 def make_variant(config: Config) -> Path:
     """Write `augmented_video.mp4` and `metadata.json` into the output folder; return the folder.
@@ -89,26 +94,24 @@ def _attempts(config: Config, source: ClipInfo, wish: Wish, target: Path, name: 
         progress = ProgressWriter(_note(name, request.aug_idx, wish, attempt), _frames(source))
         evaluation = Evaluation(config.evaluators.hallucination_check, levels, wish.values)
         job = Job(
-            source=source,
             target=target,
             output=config.output,
-            levels=levels,
             chain_for=partial(chain_for, wish, seed=request.seed, name=f"{name}_aug{request.aug_idx}"),
             evaluation=evaluation,
             advance=progress.advance,
         )
-        rendered = render(job)
+        [rendered] = render(source, levels, [job])
         progress.finish()
         made = Made(wish, attempt, rendered, evaluation)
-        if not _failures(config, evaluation):
+        if not _failures(config, made):
             break
         wish = wish.weaker(_WEAKER)
     return made
 
 
-def _failures(config: Config, evaluation: Evaluation) -> list[str]:
+def _failures(config: Config, made: Made) -> list[str]:
     failures = []
-    edges = evaluation.edges()
+    edges = made.evaluation.edges()
     if edges is not None and not edges.passed:
         failures.append(
             f"The hallucination check failed: {edges.score:.3f} of the variant's edges are the source's,"
@@ -117,17 +120,16 @@ def _failures(config: Config, evaluation: Evaluation) -> list[str]:
     if config.evaluators.attribute_verification.enabled:
         failures += [
             f"The attribute verification failed: {variable}={verdict.value} can't be measured in the variant."
-            for variable, verdict in evaluation.attributes().items()
-            if not verdict.passed
+            for variable, verdict in made.evaluation.attributes().items()
+            if not verdict.passed and variable not in made.already
         ]
     return failures
 
 
 def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[str, Any]:
-    wish, rendered, evaluation = made.wish, made.rendered, made.evaluation
+    wish, rendered = made.wish, made.rendered
     output = probe(Path(config.data.output_dir) / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
-    skipped = [f"{len(rendered.skipped)} broken packets were decoded around."] if rendered.skipped else []
     effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
     return {
         "version": VERSION,
@@ -138,18 +140,26 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
         "rendered_vars": dict(wish.values),
         "strengths": {variable: round(value, 4) for variable, value in wish.strengths.items()},
         "parameters": _rounded(rendered.chains[0].parameters) if rendered.chains else {},
-        "notes": [*wish.notes, *effect_notes, *rendered.notes, *skipped, *_failures(config, evaluation)],
+        "notes": [
+            *wish.notes,
+            *effect_notes,
+            *rendered.notes,
+            *_notes_on(source, rendered),
+            *_failures(config, made),
+        ],
         "source": _described(source, rendered.frames),
         "output": _described(output, rendered.frames),
         "scenes": [
             {
                 "still": scene.still,
+                "falling": scene.falling,
+                "ground_trust": round(scene.geometry.trust, 3),
                 "horizon": round(scene.geometry.horizon, 3),
                 "light": _rounded(asdict(scene.light)),
             }
             for scene in rendered.scenes
         ],
-        "evaluators": _evaluators(config, evaluation),
+        "evaluators": _evaluators(config, made),
         "attempts": made.attempts,
         "timings_s": timings,
         "peak_memory_mb": _peak_memory_mb(),
@@ -157,15 +167,27 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
     }
 
 
-def _evaluators(config: Config, evaluation: Evaluation) -> dict[str, Any]:
+def _notes_on(source: ClipInfo, rendered: Rendered) -> list[str]:
+    """Return what has to be said of the source, in whole sentences."""
+    notes = []
+    if rendered.skipped:
+        broken, first = len(rendered.skipped), rendered.skipped[0]
+        notes.append(f"{broken} broken packet{'s'[: broken > 1]} decoded around; the first: {first}.")
+    if source.interlaced:
+        notes.append("The source is interlaced: its fields were woven apart, a frame for a frame.")
+    return notes
+
+
+def _evaluators(config: Config, made: Made) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    edges = evaluation.edges()
+    edges = made.evaluation.edges()
     if edges is not None:
         found["hallucination_check"] = {**asdict(edges), "passed": edges.passed}
     if config.evaluators.attribute_verification.enabled:
-        verdicts = evaluation.attributes()
+        verdicts = made.evaluation.attributes()
         found["attribute_verification"] = {
-            "passed": all(verdict.passed for verdict in verdicts.values()),
+            "passed": all(one.passed or variable in made.already for variable, one in verdicts.items()),
+            **({"already_in_the_source": sorted(made.already)} if made.already else {}),
             "values": {variable: asdict(verdict) for variable, verdict in verdicts.items()},
         }
     return found

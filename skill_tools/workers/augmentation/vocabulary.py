@@ -51,6 +51,7 @@ SYNONYMS: Mapping[str, str] = {
 }
 """Other names of variables, as cookbooks use them."""
 
+_IN_THE_OPEN = frozenset({"rain", "fog", "snow"})
 _WETTED_BY = {"rain": "wet", "snow": "snow"}
 
 
@@ -83,24 +84,40 @@ def wish_for(
     the same on every machine, and independent of the other variables.
 
     Raises:
-        InputError: an unknown variable or value, or two names of one variable that disagree.
+        InputError: an unknown variable or value.
     """
     asked: dict[str, str] = {}
-    for given, value in sampled.items():
-        variable = _canonical(given)
+    notes: list[str] = []
+    # The variable's own name first: it decides over its other names.
+    for given in sorted(sampled, key=lambda given: given not in VALUES):
+        variable, value = canonical(given), sampled[given]
         _check_value(given, variable, value)
         if asked.setdefault(variable, value) != value:
-            raise InputError(
-                f"{given}={value} contradicts {variable}={asked[variable]}: both name the {variable}.",
-                expected="one value for a variable",
-                remedy="Leave one of them out.",
-                code="input.variable_twice",
-            )
-    values, notes = _reconciled({variable: asked[variable] for variable in VALUES if variable in asked})
+            notes.append(f"{given}={value} contradicts {variable}={asked[variable]}, which is shown.")
+    values, resolved = _reconciled({variable: asked[variable] for variable in VALUES if variable in asked})
+    notes += resolved
     strengths = {
         variable: _strength(variable, value, fixed, seed, name) for variable, value in values.items()
     }
     return Wish(values, strengths, tuple(notes))
+
+
+def canonical(variable: str) -> str:
+    """Return the name by which `VALUES` knows a variable.
+
+    Raises:
+        InputError: no variable has that name.
+    """
+    name = SYNONYMS.get(variable, variable)
+    if name not in VALUES:
+        known = {**VALUES, **SYNONYMS}
+        raise InputError(
+            f"Unknown variable {variable!r} in augmentation.sampled_vars.",
+            expected=f"one of {', '.join(VALUES)} (or {', '.join(SYNONYMS)})",
+            remedy=f"Did you mean {nearest(variable, known)!r}?",
+            code="input.unknown_variable",
+        )
+    return name
 
 
 def seed_for(*parts: object) -> int:
@@ -118,19 +135,6 @@ def nearest(word: str, choices: Mapping[str, object]) -> str:
     return (difflib.get_close_matches(word, list(choices), n=1, cutoff=0.0) or [next(iter(choices))])[0]
 
 
-def _canonical(variable: str) -> str:
-    name = SYNONYMS.get(variable, variable)
-    if name not in VALUES:
-        known = {**VALUES, **SYNONYMS}
-        raise InputError(
-            f"Unknown variable {variable!r} in augmentation.sampled_vars.",
-            expected=f"one of {', '.join(VALUES)} (or {', '.join(SYNONYMS)})",
-            remedy=f"Did you mean {nearest(variable, known)!r}?",
-            code="input.unknown_variable",
-        )
-    return name
-
-
 def _check_value(given: str, variable: str, value: str) -> None:
     if value not in VALUES[variable]:
         raise InputError(
@@ -142,7 +146,7 @@ def _check_value(given: str, variable: str, value: str) -> None:
 
 
 def _reconciled(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Resolve contradictions: precipitation decides over the ground it falls on, lamps over the sun."""
+    """Resolve contradictions: what falls decides over the ground that it falls on, lamps over the sun."""
     notes: list[str] = []
     weather, surface = values.get("weather", ""), values.get("surface")
     if surface == "dry" and weather in _WETTED_BY:
@@ -153,6 +157,8 @@ def _reconciled(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
         notes.append(f"weather={weather} implies surface={_WETTED_BY[weather]}.")
     if "lighting" in values and "time_of_day" in values:
         notes.append("lighting and time_of_day are both given: lamps are shown over the light of that hour.")
+    if "lighting" in values and weather in _IN_THE_OPEN:
+        notes.append(f"lighting is a room's, weather={weather} is of the open air: both are shown.")
     return values, notes
 
 

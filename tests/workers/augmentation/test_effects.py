@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +220,25 @@ def test_edges_that_appear_are_counted() -> None:
     check = HallucinationCheck()
     assert edge_agreement(source, (source * 0.6 + 20).astype(np.uint8), check)[0] == 1.0
     assert edge_agreement(blank, source, check)[0] < check.threshold
+
+
+@pytest.mark.parametrize("weather", VALUES["weather"])
+def test_every_weather_goes_with_every_hour_and_ground(
+    weather: str, make_street: Callable[..., Path]
+) -> None:
+    """All combinations render: the picture changes, and neither turns black nor burns out."""
+    shot = Shot(make_street(size=(96, 72), frames=2))
+    for hour, surface in product(VALUES["time_of_day"], VALUES["surface"]):
+        frames, _ = shot.rendered({"weather": weather, "time_of_day": hour, "surface": surface})
+        assert difference(frames[0], shot.frames[0]) > 2, (hour, surface)
+        assert 25 < np.median(frames[0].y) < 232, (hour, surface)
+
+
+@pytest.mark.parametrize("lighting", VALUES["lighting"])
+def test_every_lighting_goes_with_every_ground(lighting: str, make_street: Callable[..., Path]) -> None:
+    """A room's lamps and its floor render together."""
+    shot = Shot(make_street(size=(96, 72), frames=2))
+    for surface in VALUES["surface"]:
+        frames, _ = shot.rendered({"lighting": lighting, "surface": surface})
+        assert difference(frames[0], shot.frames[0]) > 2, surface
+        assert 25 < np.median(frames[0].y) < 232, surface

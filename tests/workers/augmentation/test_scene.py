@@ -10,8 +10,10 @@ import pytest
 from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.effects import chain_for
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.vocabulary import wish_for
 
 LEVELS = Levels()
 SAMPLE = Path(__file__).parents[3] / "assets/samples/campus_walkway.mp4"
@@ -53,6 +55,43 @@ def test_ground_lies_below_and_sky_above(make_street: Callable[..., Path]) -> No
     assert geometry.ground[:60].mean() < 0.1
     assert geometry.sky[:20].mean() > 0.8
     assert geometry.sky[40:].mean() < 0.05
+
+
+def test_a_post_on_the_ground_is_no_ground(make_street: Callable[..., Path]) -> None:
+    """A thin bright post stands out of the ground around it, a line across the ground doesn't."""
+    frames = list(small_frames(make_street()))[::2]
+    for frame in frames:
+        frame.y[80:140, 150:153] = 215
+    geometry = understand(frames, (192, 144), LEVELS).geometry
+    assert geometry.ground[84:136, 151].mean() < 0.15
+    assert geometry.ground[92:95, 100:140].mean() > 0.8
+
+
+def foliage(seed: int = 3) -> Planes:
+    """Return a picture of leaves from its upper edge to its lower."""
+    leaves = np.random.default_rng(seed).integers(30, 230, (36, 48), dtype=np.uint8)
+    grey = np.full((144, 192), 120, np.uint8)
+    return Planes(np.kron(leaves, np.ones((4, 4), np.uint8)), grey, grey + 10)
+
+
+def test_a_close_up_has_no_ground_to_be_trusted(make_street: Callable[..., Path]) -> None:
+    """Streets are trusted, from a standing and from a moving camera; what merely fills the view isn't."""
+    assert scene_of(make_street()).geometry.trust == 1
+    assert scene_of(make_street("pan.mp4", pan=8)).geometry.trust == 1
+    assert understand([foliage()], (192, 144), LEVELS).geometry.trust == 0
+
+
+@pytest.mark.parametrize("surface", ["snow", "sand"])
+def test_nothing_lies_where_no_ground_is_trusted(surface: str) -> None:
+    """A close-up isn't covered, and the variant's notes say why."""
+    scene = understand([foliage()], (192, 144), LEVELS)
+    wish = wish_for({"surface": surface}, fixed=0.9, seed=1, name="a")
+    chain = chain_for(wish, scene, seed=1, name="a")
+    edited = foliage()
+    for stage in chain.stages:
+        stage.apply(edited, Tracker(scene).look(foliage(), 0, 0.0))
+    assert np.abs(edited.y.astype(int) - foliage().y).max() <= 1
+    assert "No ground" in chain.notes[0]
 
 
 def test_depth_shrinks_towards_the_camera(make_street: Callable[..., Path]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from skill_tools.errors import InputError
@@ -63,10 +65,37 @@ def test_rain_wets_the_ground_unasked() -> None:
     assert wish.notes
 
 
-def test_disagreeing_synonyms_are_refused() -> None:
-    """A road can't be wet and dry at once."""
-    with pytest.raises(InputError, match="contradicts"):
-        wish_for({"road": "wet", "surface_condition": "dry"}, fixed=None, seed=1, name="a")
+@pytest.mark.parametrize(
+    ("sampled", "variable", "shown"),
+    [
+        ({"time": "night", "time_of_day": "midday"}, "time_of_day", "midday"),
+        ({"road": "wet", "surface_condition": "dry"}, "surface", "wet"),
+    ],
+)
+def test_names_that_disagree_are_resolved(sampled: dict[str, str], variable: str, shown: str) -> None:
+    """It can't be midday and night at once: its own name decides, else the first given one."""
+    wish = wish_for(sampled, fixed=None, seed=1, name="a")
+    assert wish.values == {variable: shown}
+    assert f"contradicts {variable}={shown}, which is shown." in wish.notes[0]
+
+
+@pytest.mark.parametrize("weather", ["rain", "snow", "fog"])
+def test_weather_in_a_room_is_noted(weather: str) -> None:
+    """Lamps and what falls from the sky seldom go together; both are shown."""
+    wish = wish_for({"lighting": "dim", "weather": weather}, fixed=None, seed=1, name="a")
+    assert {"lighting", "weather"} <= wish.values.keys()
+    assert any("room" in note for note in wish.notes)
+
+
+def test_every_combination_is_a_wish() -> None:
+    """Whatever is combined, each variable has a value and a strength in that value's range."""
+    for combined in product(*([None, *values] for values in VALUES.values())):
+        sampled = {name: value for name, value in zip(VALUES, combined, strict=True) if value}
+        wish = wish_for(sampled, fixed=None, seed=3, name="a")
+        assert sampled.keys() <= wish.values.keys() == wish.strengths.keys()
+        for name, value in wish.values.items():
+            low, high = VALUES[name][value]
+            assert low <= wish.strength(name) <= high
 
 
 @pytest.mark.parametrize(

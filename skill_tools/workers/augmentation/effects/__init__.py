@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, joined
 from skill_tools.workers.augmentation.effects.clouds import clear, overcast
 from skill_tools.workers.augmentation.effects.daylight import HOURS, daylight
 from skill_tools.workers.augmentation.effects.fog import fog
@@ -41,6 +41,8 @@ class Chain:
     parameters: Mapping[str, Mapping[str, float]]
     """Figures by variable."""
     notes: tuple[str, ...]
+    already: frozenset[str]
+    """Variables whose value the source shows already."""
 
 
 def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
@@ -63,19 +65,22 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
     sky = float(np.interp(0.80, np.linspace(0, 1, 256), grade.tone))
     if wish.values.get("time_of_day") == "night":
         sky *= 0.45
-    stages = (
-        *(stage for part in every for stage in part.shading),
-        *(stage for part in every for stage in part.ground),
-        *(stage for part in every for stage in part.air),
-        grade.stage(scene.levels),
-        *(stage for part in every for stage in part.lamps),
-        *(make(sky) for part in every for make in part.falling),
-        *(stage for part in every for stage in part.sensor),
+    stages = joined(
+        (
+            *(veil for part in every for veil in part.shading),
+            *(veil for part in every for veil in part.ground),
+            *(veil for part in every for veil in part.air),
+            grade.stage(scene.levels),
+            *(step for part in every for step in part.lamps),
+            *(make(sky) for part in every for make in part.falling),
+            *(stage for part in every for stage in part.sensor),
+        )
     )
     return Chain(
-        stages,
+        tuple(stages),
         {variable: part.parameters for variable, part in parts.items()},
         tuple(note for part in every for note in part.notes),
+        frozenset(variable for variable, part in parts.items() if part.already),
     )
 
 

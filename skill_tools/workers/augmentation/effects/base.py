@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from functools import reduce
+from itertools import groupby
+from typing import Protocol, Self, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, rounded, scale
 from skill_tools.workers.augmentation.scene import Geometry, View
 
 Curve = NDArray[np.float64]
@@ -130,25 +132,36 @@ class GradeStage:
     def __init__(self, grade: Grade, levels: Levels) -> None:
         values = np.clip(levels.values(), 0, 1)
         tone = np.interp(values, _AXIS, grade.tone)
-        self._tone = np.clip(np.rint(levels.black + tone * levels.luma_span), 0, 255).astype(np.uint8)
+        self.tone = rounded(levels.black + tone * levels.luma_span)
+        """Luma codes out for luma codes in."""
         tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
-        self._tints = [np.clip(np.rint(part + 128), 0, 255).astype(np.uint8) for part in tint]
+        self._tints = [rounded(part + 128) for part in tint]
+        self._has_tone = not np.allclose(grade.tone, _AXIS, atol=1e-3)
         self._matrix = grade.chroma
         self._has_tint = any(np.abs(part).max() > _LEAST_TINT for part in tint)
         self._has_matrix = not np.allclose(grade.chroma, np.eye(2), atol=2e-3)
 
     def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
         """Edit the planes of one frame in place."""
-        shade = None
-        if self._has_tint:
-            shade = cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA)
-        cv2.LUT(planes.y, self._tone, dst=planes.y)
+        self.chroma(planes)
+        self.luma(planes.y, planes.y)
+
+    def luma(self, given: Plane, out: Plane) -> None:
+        """Write the graded luma of `given` to `out`, which may be the same."""
+        if self._has_tone or given is not out:
+            cv2.LUT(given, self.tone, dst=out)
+
+    def chroma(self, planes: Planes) -> None:
+        """Grade the chroma planes in place; luma must not be graded yet."""
         u, v = planes.u, planes.v
         if self._has_matrix:
             u, v = (
                 cv2.addWeighted(planes.u, row[0], planes.v, row[1], 128 * (1 - row[0] - row[1]))
                 for row in self._matrix.tolist()
             )
+        shade = (
+            cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA) if self._has_tint else None
+        )
         for given, out, tint in ((u, planes.u, self._tints[0]), (v, planes.v, self._tints[1])):
             if shade is not None:
                 cv2.addWeighted(given, 1.0, cv2.LUT(shade, tint), 1.0, -128, dst=out)
@@ -157,65 +170,135 @@ class GradeStage:
 
 
 @dataclass(frozen=True, eq=False)
-class VeilMaps:
-    """out = in x pass + light, a pixel: what fog, sky, lamps and darkness do where they are.
+class Change:
+    """out = in x gain + add, a pixel, in codes: what fog, sky, lamps, water and darkness do where they are.
 
-    All maps are of the small size; `light` is in luma from 0 to 1 and (Cb, Cr).
+    All maps are of the small size. One gain serves luma and chroma, as it does with light.
     """
 
-    passes: Map
-    """Part of the picture's own light that comes through, 0 to 1."""
-    light: Map
-    """Luma added."""
-    chroma: tuple[float, float] = (0.0, 0.0)
-    """(Cb, Cr) of the light added, for luma 1."""
+    gain: Map
+    """0 to 1."""
+    add: Map
+    """Codes of luma."""
+    add_u: Map
+    add_v: Map
+
+    def then(self, following: Change) -> Change:
+        """Return this change followed by another."""
+        return Change(
+            self.gain * following.gain,
+            self.add * following.gain + following.add,
+            self.add_u * following.gain + following.add_u,
+            self.add_v * following.gain + following.add_v,
+        )
+
+    def where(self, share: Map) -> Change:
+        """Return the part of the change that remains where `share` is 1, none where it is 0."""
+        return Change(1 - share * (1 - self.gain), self.add * share, self.add_u * share, self.add_v * share)
+
+    @classmethod
+    def veil(cls, passes: Map, light: Map, levels: Levels, chroma: tuple[float, float] = (0.0, 0.0)) -> Self:
+        """Return what lets `passes` of the picture's light through and adds `light`.
+
+        Args:
+            passes: 0 to 1.
+            light: Luma from 0 to 1.
+            levels: What codes mean.
+            chroma: (Cb, Cr) of the light added, for luma 1.
+        """
+        passes = np.clip(passes, 0, 1).astype(np.float32)
+        # Black and grey have codes of their own, which must come out unscaled.
+        shut = 1 - passes
+        add_u, add_v = (shut * 128 + light * (part * levels.chroma_span) for part in chroma)
+        return cls(passes, shut * levels.black + light * levels.luma_span, add_u, add_v)
 
 
-class VeilStage:
-    """A veil whose maps follow from a scene's geometry, made anew only when that changes."""
+class Veil(Protocol):
+    """A step of an effect that changes each pixel by a factor and an addend, smooth over the picture."""
 
-    def __init__(self, maps: Callable[[Geometry], VeilMaps], levels: Levels) -> None:
-        self._make, self._levels = maps, levels
+    @property
+    def steady(self) -> bool:
+        """Whether the change stays the same as long as the scene's geometry does."""
+
+    def change(self, view: View) -> Change:
+        """Return the change for a frame."""
+
+
+class SteadyVeil:
+    """A veil that follows from a scene's geometry alone, made anew only when that changes."""
+
+    steady = True
+
+    def __init__(self, make: Callable[[Geometry], Change]) -> None:
+        self._make = make
         self._geometry: Geometry | None = None
+
+    def change(self, view: View) -> Change:
+        """Return the change for a frame."""
+        if view.geometry is not self._geometry:
+            self._geometry = view.geometry
+            self._change = self._make(view.geometry)
+        return self._change
+
+
+class Veils:
+    """Veils one behind another, as a stage: joined at the small size, so that all cost what one costs."""
+
+    def __init__(self, veils: Sequence[Veil]) -> None:
+        self._veils = veils
+        self._steady = all(veil.steady for veil in veils)
+        self._geometry: Geometry | None = None
+        self._maps: tuple[tuple[Plane, Plane], ...] = ()
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
-        if view.geometry is not self._geometry:
+        if not self._maps:
+            gains = [np.empty_like(plane) for plane in (planes.y, planes.u)]
+            adds = [np.empty_like(plane) for plane in (planes.y, planes.u, planes.v)]
+            self._maps = tuple(zip((gains[0], gains[1], gains[1]), adds, strict=True))
+        if not self._steady or view.geometry is not self._geometry:
             self._geometry = view.geometry
-            self._prepare(self._make(view.geometry), planes)
-        scale(planes.y, self._pass, planes.y)
-        cv2.add(planes.y, self._add, dst=planes.y)
-        for plane, addend in ((planes.u, self._add_u), (planes.v, self._add_v)):
-            scale(plane, self._pass_half, plane)
-            cv2.add(plane, addend, dst=plane)
+            self._prepare(reduce(Change.then, (veil.change(view) for veil in self._veils)))
+        for plane, (gain, add) in zip((planes.y, planes.u, planes.v), self._maps, strict=True):
+            scale(plane, gain, plane)
+            cv2.add(plane, add, dst=plane)
 
-    def _prepare(self, maps: VeilMaps, planes: Planes) -> None:
-        levels = self._levels
-        passes = np.clip(maps.passes, 0, 1)
-        # Black has a code of its own in limited range, which must come out unscaled.
-        add = (1 - passes) * levels.black + maps.light * levels.luma_span
-        self._pass: Plane = grow(as_codes(passes), planes.size)
-        self._add: Plane = grow(_codes(add), planes.size)
-        self._pass_half: Plane = grow(as_codes(passes), planes.half_size)
-        self._add_u, self._add_v = (
-            grow(_codes((1 - passes) * 128 + maps.light * part * levels.chroma_span), planes.half_size)
-            for part in maps.chroma
-        )
+    def _prepare(self, change: Change) -> None:
+        """Write the maps at the planes' sizes; always into the same memory, for that is half of the cost."""
+        (gain, add), (gain_chroma, add_u), (_, add_v) = self._maps
+        codes = as_codes(change.gain)
+        for small, full in (
+            (codes, gain),
+            (codes, gain_chroma),
+            (rounded(change.add), add),
+            (rounded(change.add_u), add_u),
+            (rounded(change.add_v), add_v),
+        ):
+            cv2.resize(small, full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+
+
+def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:
+    """Yield the steps as stages in their order, neighbouring veils as one."""
+    for are_veils, group in groupby(steps, lambda step: hasattr(step, "change")):
+        if are_veils:
+            yield Veils([cast("Veil", step) for step in group])
+        else:
+            yield from (cast("Stage", step) for step in group)
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What one effect adds to a variant, sorted by where in the chain it belongs."""
 
-    shading: tuple[Stage, ...] = ()
+    shading: tuple[Veil, ...] = ()
     """How light falls on things."""
-    ground: tuple[Stage, ...] = ()
+    ground: tuple[Veil, ...] = ()
     """What the ground is covered with."""
-    air: tuple[Stage, ...] = ()
+    air: tuple[Veil, ...] = ()
     """What stands between things and the camera."""
     grade: Grade = field(default_factory=Grade)
     """Exposure and colour of the light; the grades of all effects are joined."""
-    lamps: tuple[Stage, ...] = ()
+    lamps: tuple[Veil | Stage, ...] = ()
     """Light that the scene's own lamps and the low sun add."""
     falling: tuple[Callable[[float], Stage], ...] = ()
     """What falls; each is made for the luma that the sky has after grading."""
@@ -224,6 +307,8 @@ class Parts:
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Figures for the variant's metadata."""
     notes: tuple[str, ...] = ()
+    already: bool = False
+    """Whether the source shows the value already, so that little is changed."""
 
 
 def stops_toward(target: float, median: float, low: float, high: float) -> float:
@@ -243,7 +328,3 @@ def tint_of(kelvin: float, levels: Levels, *, adaptation: float = 0.0) -> tuple[
 def mix(none: float, full: float, strength: float) -> float:
     """Return the value that lies `strength` of the way from `none` to `full`."""
     return none + (full - none) * strength
-
-
-def _codes(values: Map) -> Plane:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

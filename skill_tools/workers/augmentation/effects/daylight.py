@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
+    Change,
     Grade,
     Parts,
-    Stage,
-    VeilMaps,
-    VeilStage,
+    SteadyVeil,
+    Veil,
     mix,
     stops_toward,
     tint_of,
@@ -48,11 +48,15 @@ HOURS = {
     "midday": Hour(5900, 7200, 0.54, (0.30, 0.75), 1.22, 1.12, adaptation=0.55),
     "afternoon": Hour(4900, 7200, 0.46, (-0.25, 0.25), 1.10, 1.08, glow=0.08, adaptation=0.45),
     "golden_hour": Hour(3200, 7000, 0.40, (-0.8, -0.1), 1.06, 1.15, haze=0.08, glow=0.26, adaptation=0.36),
-    "evening": Hour(3050, 8200, 0.27, (-1.9, -0.7), 1.10, 0.95, glow=0.10, adaptation=0.48),
+    "evening": Hour(2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42),
     "sunset": Hour(2500, 10000, 0.29, (-1.7, -0.6), 1.12, 1.15, haze=0.10, glow=0.30, adaptation=0.48),
     "twilight": Hour(7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35),
     "blue_hour": Hour(11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18),
 }
+
+
+_NEUTRAL = 0.04  # Cr - Cb of whites that pass for white
+_NOTED = 0.6
 
 
 def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -65,7 +69,10 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     spec = HOURS[hour]
     stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength
     # Hours whose light differs little from the source's still have to be told apart from it.
-    kelvin, shadows = (6504 * (given / 6504) ** strength for given in (spec.sun_kelvin, spec.sky_kelvin))
+    left, notes = _left_of_the_cast(spec, scene)
+    kelvin, shadows = (
+        6504 * (given / 6504) ** (strength * left) for given in (spec.sun_kelvin, spec.sky_kelvin)
+    )
     split = min(0.36, 0.72 * scene.light.median)
     grade = (
         Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation, shadows=shadows, split=split)
@@ -73,37 +80,47 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
         .then(Grade.contrast(mix(1.0, spec.contrast, strength), pivot=max(0.15, spec.median)))
         .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
     )
-    air: tuple[Stage, ...] = ()
+    air: tuple[Veil, ...] = ()
     if spec.haze:
         air = (_haze(spec, scene.levels, strength),)
     side = float(rng.choice((-1.0, 1.0)))
-    lamps: tuple[Stage, ...] = ()
+    lamps: tuple[Veil, ...] = ()
     if spec.glow:
         lamps = (_low_sun(spec.glow * strength, side, kelvin, scene.levels),)
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
-    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters)
+    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters, notes=notes, already=bool(notes))
 
 
-def _haze(spec: Hour, levels: Levels, strength: float) -> VeilStage:
+def _left_of_the_cast(spec: Hour, scene: Scene) -> tuple[float, tuple[str, ...]]:
+    """Return which part of an hour's cast the source, by its whites, doesn't have yet, and the note."""
+    blue, red = tint_of(spec.sun_kelvin, scene.levels, adaptation=spec.adaptation)
+    wanted = (red - blue) * scene.light.light
+    there = scene.light.cast * np.sign(wanted) - _NEUTRAL
+    left = float(np.clip(1 - there / max(abs(wanted), _NEUTRAL), 0.15, 1))
+    note = "The source has this light's colour already: less of it is added."
+    return left, (note,) if left < _NOTED else ()
+
+
+def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
     chroma = tint_of(spec.sun_kelvin, levels, adaptation=0.5)
     extinction = -np.log(1 - spec.haze * strength) / 80.0
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         passes = np.exp(-extinction * np.minimum(geometry.depth_m, FAR_M / 3))
-        return VeilMaps(passes, (1 - passes) * 0.78, chroma)
+        return Change.veil(passes, (1 - passes) * 0.78, levels, chroma)
 
-    return VeilStage(maps, levels)
+    return SteadyVeil(change)
 
 
-def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> VeilStage:
+def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> SteadyVeil:
     chroma = tint_of(kelvin, levels, adaptation=0.2)
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         height, width = geometry.ground.shape
         across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
         down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5
         light = (glow * 0.55 * toward).astype(np.float32)
-        return VeilMaps(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, chroma)
+        return Change.veil(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, levels, chroma)
 
-    return VeilStage(maps, levels)
+    return SteadyVeil(change)

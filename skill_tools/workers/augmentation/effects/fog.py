@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
 from skill_tools.workers.augmentation.scene import Geometry, Scene
+
+_NOTED = 0.3  # of a veil
 
 
 def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return fog of a visibility between some 250 m and 40 m, to the scale of the depth estimate.
 
-    Koschmieder's law (1924): I = J·t + A·(1 - t), t = exp(-beta·d), beta = 3.912 / visibility.
+    Koschmieder's law (1924): I = J·t + A·(1 - t), t = exp(-beta·d), beta = 3.912 / visibility. A source that
+    is foggy already gets as much less.
     """
+    veil = scene.light.veil
     far = float(np.percentile(scene.geometry.depth_m, 92))
     # To scale for a far view; a view that ends near still has to show its fog.
     visibility = min(mix(260.0, 42.0, strength), 3.912 * max(far, 3.0) / mix(0.6, 2.6, strength))
-    beta = 3.912 / visibility * min(1.0, 4 * strength)
+    beta = 3.912 / visibility * min(1.0, 4 * strength) * (1 - 0.9 * veil)
     airlight = 0.74 + float(rng.uniform(-0.03, 0.03))
 
-    def maps(geometry: Geometry) -> VeilMaps:
-        passes = np.exp(-beta * geometry.depth_m).astype(np.float32)
-        passes = np.maximum(passes, 0.03)
-        return VeilMaps(passes, (1 - passes) * airlight, (0.008, -0.006))
+    def change(geometry: Geometry) -> Change:
+        passes = np.maximum(np.exp(-beta * geometry.depth_m), 0.03)
+        return Change.veil(passes, (1 - passes) * airlight, scene.levels, (0.008, -0.006))
 
     grade = Grade.saturation(mix(1.0, 0.8, strength)).then(Grade.contrast(mix(1, 0.94, strength)))
     return Parts(
         shading=(Flattening(scene, mix(1.0, 0.7, strength)),),
-        air=(VeilStage(maps, scene.levels),),
+        air=(SteadyVeil(change),),
         grade=grade,
-        parameters={"visibility_m": visibility, "airlight": airlight},
+        parameters={"visibility_m": 3.912 / max(beta, 1e-6), "airlight": airlight},
+        notes=("The source is foggy already: less fog is added.",) if veil > _NOTED else (),
+        already=veil > _NOTED,
     )

@@ -51,6 +51,6 @@ def _tile(rng: np.random.Generator) -> Map:
         step = _TILE // octave
         large = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
         total += weight * large[2 * step : 2 * step + _TILE, 2 * step : 2 * step + _TILE]
-    ranks = np.argsort(np.argsort(total.ravel())).reshape(total.shape)
-    uniform: Map = (ranks / ranks.max()).astype(np.float32)
-    return uniform
+    uniform = np.empty(total.size, np.float32)
+    uniform[np.argsort(total, axis=None)] = np.linspace(0, 1, total.size, dtype=np.float32)
+    return uniform.reshape(total.shape)

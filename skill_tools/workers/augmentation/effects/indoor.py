@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
+    Change,
     Grade,
     Parts,
     Stage,
-    VeilMaps,
-    VeilStage,
+    SteadyVeil,
+    Veil,
     mix,
     stops_toward,
 )
@@ -60,7 +61,7 @@ def indoor(lighting: str, scene: Scene, strength: float, rng: np.random.Generato
         .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
         .then(Grade.temperature(kelvin, scene.levels, adaptation=spec.adaptation))
     )
-    lamps: tuple[Stage, ...] = ()
+    lamps: tuple[Veil, ...] = ()
     if spec.falloff:
         centre = float(rng.uniform(0.35, 0.65)), float(rng.uniform(0.25, 0.5))
         lamps = (_falloff(spec.falloff * strength, centre, scene),)
@@ -68,12 +69,12 @@ def indoor(lighting: str, scene: Scene, strength: float, rng: np.random.Generato
     return Parts(grade=grade, lamps=lamps, sensor=sensor, parameters={"stops": stops, "kelvin": kelvin})
 
 
-def _falloff(depth: float, centre: tuple[float, float], scene: Scene) -> VeilStage:
-    def maps(geometry: Geometry) -> VeilMaps:
+def _falloff(depth: float, centre: tuple[float, float], scene: Scene) -> SteadyVeil:
+    def change(geometry: Geometry) -> Change:
         height, width = geometry.ground.shape
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         distance = np.hypot((x / width - centre[0]) * 1.1, y / height - centre[1])
         passes = 1 - depth * (1 - 1 / (1 + (distance / 0.55) ** 2))
-        return VeilMaps(passes.astype(np.float32), np.zeros_like(passes, dtype=np.float32))
+        return Change.veil(passes, np.zeros_like(passes), scene.levels)
 
-    return VeilStage(maps, scene.levels)
+    return SteadyVeil(change)

@@ -8,8 +8,20 @@ import numpy as np
 from skill_tools.workers.augmentation.effects.base import Grade, GradeStage, Parts, mix, stops_toward
 from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
-from skill_tools.workers.augmentation.planes import Levels, Map, Planes, as_codes, grow, scale
+from skill_tools.workers.augmentation.planes import (
+    Levels,
+    Map,
+    Plane,
+    Planes,
+    as_codes,
+    grow,
+    rounded,
+    scale,
+    shrink,
+)
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+
+_DARK = 0.22  # median luma of what is a night already
 
 
 def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -19,7 +31,8 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     Ferwerda, "A Spatial Post-Processing Algorithm for Images of Night Scenes", 2002); sodium and LED
     lamps light pools on the ground; small bright things keep shining and glow by scatter in the lens.
     """
-    stops = stops_toward(0.10, scene.light.median, -4.2, -2.0) * strength
+    already = scene.light.median < _DARK
+    stops = stops_toward(0.10, scene.light.median, -4.2, -0.6 if already else -2.0) * strength
     dark = (
         Grade.exposure(stops)
         .then(Grade.saturation(mix(1, 0.42, strength)))
@@ -36,6 +49,8 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         lamps=(TwoLights(dark, lamp, pools, scene.levels), Glow(scene, strength)),
         sensor=(SensorNoise(2.2 * strength, rng),),
         parameters={"stops": stops},
+        notes=("The source is dark already: it is darkened less.",) if already else (),
+        already=already,
     )
 
 
@@ -49,24 +64,24 @@ class TwoLights:
         """Show `lit` where `lamps`, of the small size, is 1 and `dark` where it is 0."""
         self._dark, self._lit = GradeStage(dark, levels), GradeStage(lit, levels)
         self._lamps = lamps
-        self._maps: tuple[np.ndarray, ...] | None = None
+        self._more = cv2.subtract(self._lit.tone, self._dark.tone).ravel()  # a lamp never darkens
+        self._shares: tuple[Plane, Plane] | None = None
 
-    def apply(self, planes: Planes, view: View) -> None:
+    def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
         """Edit the planes of one frame in place."""
-        if self._maps is None:
+        if self._shares is None:
             codes = as_codes(self._lamps)
-            full, half = grow(codes, planes.size), grow(codes, planes.half_size)
-            self._maps = full, cv2.bitwise_not(full), half, cv2.bitwise_not(half)
-        lit = planes.copy()
-        self._lit.apply(lit, view)
-        self._dark.apply(planes, view)
-        full, not_full, half, not_half = self._maps
-        for plane, other, share, rest in (
-            (planes.y, lit.y, full, not_full),
-            (planes.u, lit.u, half, not_half),
-            (planes.v, lit.v, half, not_half),
-        ):
-            cv2.add(scale(plane, rest, plane), scale(other, share, other), dst=plane)
+            self._shares = grow(codes, planes.size), grow(codes, planes.half_size)
+            self._rest = cv2.bitwise_not(self._shares[1])
+        full, half = self._shares
+        lit = Planes(planes.y, planes.u.copy(), planes.v.copy())
+        self._lit.chroma(lit)
+        self._dark.chroma(planes)
+        for plane, other in ((planes.u, lit.u), (planes.v, lit.v)):
+            cv2.add(scale(plane, self._rest, plane), scale(other, half, other), dst=plane)
+        more = cv2.LUT(planes.y, self._more)
+        self._dark.luma(planes.y, planes.y)
+        cv2.add(planes.y, scale(more, full, more), dst=planes.y)
 
 
 class Glow:
@@ -76,28 +91,38 @@ class Glow:
         """Prepare for `scene`."""
         self._strength = strength
         self._levels = scene.levels
-        self._threshold = max(0.72, scene.light.light)
+        threshold = max(0.72, scene.light.light)
+        self._shine = rounded(255 * (scene.levels.values() - threshold) / (1 - threshold))
+        self._geometry: Geometry | None = None
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
-        luma = (view.small.y.astype(np.float32) - self._levels.black) / self._levels.luma_span
-        bright = np.clip((luma - self._threshold) / (1 - self._threshold), 0, 1)
+        # In bytes and with a wide halo from a smaller picture: a lamp's glow has no detail to lose.
+        bright = cv2.LUT(view.small.y, self._shine)
         # Lamps are small; walls, vans and skies that are merely white don't shine at night.
-        side = max(3, luma.shape[1] // 40) | 1
-        lamps = bright - cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side)))
-        lamps = np.clip(lamps - 1.3 * cv2.blur(bright, (4 * side, 4 * side)), 0, 1)
-        lamps *= (1 - view.geometry.sky) * (1 - view.geometry.ground)
-        halo = (
-            0.75 * lamps
-            + 0.7 * cv2.GaussianBlur(lamps, (0, 0), side * 0.35)
-            + 0.8 * cv2.GaussianBlur(lamps, (0, 0), side)
-        )
-        light = np.clip(halo * self._strength, 0, 1)
-        span = self._levels.luma_span
-        cv2.add(planes.y, grow((light * 0.7 * span).astype(np.uint8), planes.size), dst=planes.y)
-        warm = grow((light * 0.05 * span).astype(np.uint8), planes.half_size)
+        side = max(3, bright.shape[1] // 40) | 1
+        lamps = cv2.subtract(bright, cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side))))
+        # Nor do the parts of something larger that is white.
+        for around, share in ((2 * side, 1.8), (4 * side, 1.3)):
+            lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share))
+        lamps = scale(lamps, self._place_for_lamps(view.geometry))
+        if not lamps.any():
+            return
+        near = cv2.GaussianBlur(lamps, (0, 0), side * 0.35)
+        half = shrink(lamps, lamps.shape[1] // 2, lamps.shape[0] // 2)
+        wide = grow(cv2.GaussianBlur(half, (0, 0), side * 0.5), lamps.shape[::-1])
+        halo = cv2.add(cv2.addWeighted(lamps, 0.75, near, 0.7, 0), cv2.convertScaleAbs(wide, alpha=0.8))
+        span = self._levels.luma_span / 255 * self._strength
+        cv2.add(planes.y, grow(cv2.convertScaleAbs(halo, alpha=0.7 * span), planes.size), dst=planes.y)
+        warm = grow(cv2.convertScaleAbs(halo, alpha=0.05 * span), planes.half_size)
         cv2.subtract(planes.u, warm, dst=planes.u)
         cv2.add(planes.v, cv2.convertScaleAbs(warm, alpha=0.6), dst=planes.v)
+
+    def _place_for_lamps(self, geometry: Geometry) -> Plane:
+        if geometry is not self._geometry:
+            self._geometry = geometry
+            self._above_ground = as_codes((1 - geometry.sky) * (1 - geometry.ground))
+        return self._above_ground
 
 
 def _pools(scene: Scene, rng: np.random.Generator) -> Map:

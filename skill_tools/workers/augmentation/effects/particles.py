@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.planes import Plane, Planes, scale
-from skill_tools.workers.augmentation.scene import View
+from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import seed_for
 
 
@@ -17,12 +17,13 @@ from skill_tools.workers.augmentation.vocabulary import seed_for
 class Layer:
     """Particles of one distance, drawn once on a sheet that slides past the camera.
 
-    The sheet repeats downwards with its own period, each time from another place sideways, so no
-    pattern is seen twice soon. Its first and last rows are empty, since no particle may be cut there.
+    The sheet is as wide as the picture and goes on around its sides. It repeats downwards with its own
+    period, each time from another place sideways, so no pattern is seen twice soon. Its first and last
+    rows are empty, since no particle may be cut there.
     """
 
     sheet: Plane
-    """Opacity, wider than the picture by the room that drift and repetition move it in."""
+    """Opacity; as wide as the picture, `period` rows."""
     fall_px_s: float
     drift_px_s: float
     sway_px: float = 0.0
@@ -32,20 +33,30 @@ class Layer:
     def add_to(self, alpha: Plane, time_s: float, serial: int) -> None:
         """Add this layer's opacity at a time to `alpha`."""
         height, width = alpha.shape
-        period, sheet_width = self.sheet.shape
-        fallen = self.fall_px_s * time_s
+        period = self.sheet.shape[0]
         sway = self.sway_px * np.sin(2 * np.pi * (self.sway_hz * time_s + self.phase))
         drift = round(self.drift_px_s * time_s + sway)
-        cycle, offset = divmod(round(fallen), period)
-        room = sheet_width - width
+        cycle, offset = divmod(round(self.fall_px_s * time_s), period)
         row, source, turn = 0, (-offset) % period, -cycle - (1 if offset else 0)
         while row < height:
             rows = min(height - row, period - source)
             # A cycle keeps its sideways place while it passes, so that particles fall in one piece.
-            left = (seed_for(serial, turn) % room - drift) % room
-            part = alpha[row : row + rows]
-            cv2.add(part, self.sheet[source : source + rows, left : left + width], dst=part)
+            left = (seed_for(serial, turn) - drift) % width
+            onto, part = alpha[row : row + rows], self.sheet[source : source + rows]
+            for shown, drawn in (
+                (onto[:, : width - left], part[:, left:]),
+                (onto[:, width - left :], part[:, :left]),
+            ):
+                if drawn.size:
+                    cv2.add(shown, drawn, dst=shown)
             row, source, turn = row + rows, 0, turn + 1
+
+
+def not_doubled(scene: Scene, strength: float) -> tuple[float, tuple[str, ...]]:
+    """Return the strength for what falls, less where something falls in the source already, and the note."""
+    if not scene.falling:
+        return strength, ()
+    return 0.35 * strength, ("Rain or snow falls in the source already: less of it is added.",)
 
 
 class Falling:
@@ -62,12 +73,13 @@ class Falling:
         if self._alpha is None:
             self._alpha = np.empty_like(planes.y)
             self._flat = np.full_like(planes.y, self._light)
+            self._brighter = np.empty_like(planes.y)
         alpha = self._alpha
         alpha[:] = 0
         for serial, layer in enumerate(self._layers):
             layer.add_to(alpha, view.time_s, serial)
         # A drop carries light from the whole sky, so it shows where the picture is darker than that.
-        brighter = cv2.subtract(self._flat, planes.y)
+        brighter = cv2.subtract(self._flat, planes.y, dst=self._brighter)
         cv2.add(planes.y, scale(brighter, alpha, brighter), dst=planes.y)
         if self._opaque:
             self._hide_colour(planes, alpha)
@@ -82,18 +94,18 @@ class Falling:
 
 
 def sheet(size: tuple[int, int], period: int) -> Plane:
-    """Return an empty sheet for pictures of (width, height): a width and three quarters, `period` rows."""
-    return np.zeros((period, round(size[0] * 1.75)), np.uint8)
+    """Return an empty sheet for pictures of (width, height), of `period` rows."""
+    return np.zeros((period, size[0]), np.uint8)
 
 
 def place(sheet_: Plane, stamp: Plane, row: int, column: int) -> None:
     """Put a stamp on a sheet, going around its sides, brighter of both where they overlap."""
-    height = stamp.shape[0]
+    height, width = stamp.shape
     room = sheet_.shape[1] - column
-    for left, part in ((column, stamp[:, :room]), (0, stamp[:, room:])):
-        if part.shape[1]:
-            spot = sheet_[row : row + height, left : left + part.shape[1]]
-            np.maximum(spot, part, out=spot)
+    spot = sheet_[row : row + height, column : column + width]
+    np.maximum(spot, stamp if room >= width else stamp[:, :room], out=spot)
+    if room < width:
+        place(sheet_, stamp[:, room:], row, 0)
 
 
 def scatter(sheet_: Plane, stamps: Sequence[Plane], count: int, rng: np.random.Generator) -> None:

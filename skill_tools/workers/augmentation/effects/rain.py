@@ -7,13 +7,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
-_DISTANCES_M = (2.6, 4.5, 8.0, 14.0, 24.0)
+_DISTANCES_M = (2.6, 5.0, 10.0, 20.0)
 _EXPOSURE_S = 1 / 70
 _DROP_MM = 2.0
 _KINDS = 32  # of streaks in a layer
@@ -28,6 +28,7 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007). Drops beyond the last layer are a
     veil after Koschmieder.
     """
+    strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
     wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
     layers = rain_layers(scene.size, strength, wind, rng)
@@ -46,6 +47,8 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},
+        notes=notes,
+        already=bool(notes),
     )
 
 
@@ -62,7 +65,7 @@ def rain_layers(
         length = max(4, round(velocity * _EXPOSURE_S * px_per_m))
         thickness = max(0.7, 3.2e-3 * px_per_m)
         # Number of drops in a slice of air grows with the square of its distance and with its depth.
-        count = round(85 * strength * (distance / 2.6) ** 1.35)
+        count = round(105 * strength * (distance / 2.6) ** 1.35)
         opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
         period = round(height * rng.uniform(1.15, 1.45)) + 2 * length
         drawn = sheet(size, period)
@@ -94,10 +97,10 @@ def _streak(length: float, thickness: float, wind: float, opacity: float) -> Pla
     return np.asarray(255 * opacity * faded, np.uint8)
 
 
-def _veil(scene: Scene, strength: float) -> VeilStage:
-    def maps(geometry: Geometry) -> VeilMaps:
+def _veil(scene: Scene, strength: float) -> SteadyVeil:
+    def change(geometry: Geometry) -> Change:
         far = 1 - np.exp(-geometry.depth_m / 45.0)
         cover = cv2.blur(far.astype(np.float32), (9, 9)) * strength
-        return VeilMaps(1 - cover, cover * 0.62, (0.006, -0.004))
+        return Change.veil(1 - cover, cover * 0.62, scene.levels, (0.006, -0.004))
 
-    return VeilStage(maps, scene.levels)
+    return SteadyVeil(change)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.planes import Map, Planes
+from skill_tools.workers.augmentation.planes import Map, Planes, rounded
 from skill_tools.workers.augmentation.scene import View
 from skill_tools.workers.augmentation.vocabulary import seed_for
 
@@ -23,9 +23,9 @@ class SensorNoise:
         """Edit the planes of one frame in place."""
         height, width = planes.y.shape
         if self._field is None:
-            noise: Map = np.random.default_rng(self._seed).normal(0, self._codes, (height + 64, width + 64))
-            noise = cv2.GaussianBlur(noise.astype(np.float32), (3, 3), 0.6) * 1.4
-            self._field = np.clip(np.rint(noise + 128), 0, 255).astype(np.uint8)
+            rng = np.random.default_rng(self._seed)
+            noise: Map = rng.standard_normal((height + 64, width + 64), dtype=np.float32)
+            self._field = rounded(cv2.GaussianBlur(noise, (3, 3), 0.6) * (1.4 * self._codes) + 128)
         place = seed_for(self._seed, view.index)
         top, left = place % 64, (place >> 8) % 64
         cv2.addWeighted(

@@ -7,13 +7,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
-_DISTANCES_M = (2.2, 4.0, 7.0, 12.0, 20.0)
+_DISTANCES_M = (2.2, 4.5, 9.0, 18.0)
 _VELOCITY_M_S = 1.1
 _FLAKE_M = 0.007
 _KINDS = 32  # of flakes in a layer
@@ -25,6 +25,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     Flakes of some 7 mm sink at about 1.1 m/s whatever their size (Locatelli and Hobbs, "Fall Speeds and
     Masses of Solid Precipitation Particles", 1974) and sway; far ones are a white veil after Koschmieder.
     """
+    strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.9 * strength, rng)
     wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
     layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
@@ -32,17 +33,19 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, scene.levels.luma(min(0.97, 1.25 * sky_luma)), opaque=True)
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         cover = 0.34 * strength * (1 - np.exp(-geometry.depth_m / 40.0))
-        return VeilMaps(1 - cover, cover * 0.80, (0.01, -0.008))
+        return Change.veil(1 - cover, cover * 0.80, scene.levels, (0.01, -0.008))
 
     grade = cloud.grade.then(Grade.exposure(0.22 * strength)).then(Grade.saturation(mix(1, 0.85, strength)))
     return Parts(
         shading=cloud.shading,
-        air=(VeilStage(maps, scene.levels),),
+        air=(SteadyVeil(change),),
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},
+        notes=notes,
+        already=bool(notes),
     )
 
 
@@ -55,7 +58,7 @@ def _layer(
     opacity = mix(0.5, 0.95, strength) * (0.75 if distance < 3 else 0.85)
     period = round(height * rng.uniform(1.15, 1.45))
     drawn = sheet(size, period)
-    count = 60 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
+    count = 75 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
     stamps = [
         _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
         for _ in range(_KINDS)

@@ -11,20 +11,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.effects.base import Parts, VeilMaps, VeilStage, mix
+from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, scale
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+from skill_tools.workers.augmentation.planes import Map, Planes, as_codes, grow, shrink
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
+
+_HALF = 0.5
+_TRUSTED = 0.5
+_ALL_IN_ONE = np.empty(0, np.int16)  # a second map for `cv2.remap` where the first holds both coordinates
 
 
 def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
     """Return a dry, slightly dusty ground: paler and of less contrast, its gloss gone."""
 
-    def maps(geometry: Geometry) -> VeilMaps:
-        cover = 0.30 * strength * geometry.ground * _paved(scene.background, scene)
-        return VeilMaps(1 - cover, cover * min(0.80, scene.light.median + 0.36), (-0.012, 0.010))
+    def change(geometry: Geometry) -> Change:
+        cover = 0.30 * strength * geometry.trust * geometry.ground * _paved(scene.background, scene)
+        light = cover * min(0.80, scene.light.median + 0.36)
+        return Change.veil(1 - cover, light, scene.levels, (-0.012, 0.010))
 
-    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+    return Parts(ground=(OnGround(SteadyVeil(change), scene),))
 
 
 def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool = False) -> Parts:
@@ -61,49 +66,61 @@ def flooding(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
 
 
 def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
-    """Return ground under snow: white with a cast of sky, thin in patches, its own marks half seen."""
+    """Return ground under snow: white with a cast of sky, thin in patches, its own marks half seen.
+
+    Under a standing camera it lies on what else is green as well: lawns behind a kerb, hedges, trees.
+    """
     patch = int(rng.integers(1 << 31))
+    green = _green(scene)
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
-        return VeilMaps(1 - cover, (cover * (0.80 + 0.08 * thickness)).astype(np.float32), (0.012, -0.010))
+        relief = patches(geometry, scene, 0.5, np.random.default_rng(patch + 1))
+        cover = geometry.trust * np.maximum(geometry.ground, green)
+        cover *= np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
+        light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
+        return Change.veil(1 - cover, light, scene.levels, (0.012, -0.010))
 
-    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
 
 
 def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return ground under blown sand, in drifts."""
     patch = int(rng.integers(1 << 31))
 
-    def maps(geometry: Geometry) -> VeilMaps:
+    def change(geometry: Geometry) -> Change:
         drift = patches(geometry, scene, 3.5, np.random.default_rng(patch))
-        cover = geometry.ground * np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
-        return VeilMaps(1 - cover, (cover * (0.56 + 0.08 * drift)).astype(np.float32), (-0.095, 0.062))
+        cover = geometry.trust * geometry.ground
+        cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
+        return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
 
-    return Parts(ground=(OnGround(VeilStage(maps, scene.levels)),))
+    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
+
+
+def _mistrusted(scene: Scene) -> tuple[str, ...]:
+    if scene.geometry.trust > _TRUSTED:
+        return ()
+    return ("No ground could be told from what stands on it: little or nothing lies there.",)
 
 
 class OnGround:
-    """A stage of the ground that spares what stands before it."""
+    """A veil on the ground that spares what stands before it."""
 
-    def __init__(self, stage: VeilStage) -> None:
-        """Let `stage` edit the ground alone."""
-        self._stage = stage
+    def __init__(self, veil: Veil, scene: Scene) -> None:
+        """Let `veil` change the ground alone."""
+        self._veil = veil
+        # Only before a standing camera is it known what stands before the ground.
+        self.steady = veil.steady and not scene.still
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
-        # A little too small: cover that laps over an edge is seen less than a bare seam around it.
-        mask = cv2.erode((view.foreground > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
+    def change(self, view: View) -> Change:
+        """Return the change for a frame."""
+        change = self._veil.change(view)
+        if not view.scene.still:
+            return change
+        mask = (view.foreground > _HALF).astype(np.float32)
         if not mask.any():
-            self._stage.apply(planes, view)
-            return
-        kept = planes.copy()
-        self._stage.apply(planes, view)
-        for edited, before in ((planes.y, kept.y), (planes.u, kept.u), (planes.v, kept.v)):
-            size = edited.shape[1], edited.shape[0]
-            share = grow(cv2.blur(mask * 255, (3, 3)), size)
-            cv2.add(scale(edited, cv2.bitwise_not(share)), scale(before, share), dst=edited)
+            return change
+        return change.where(1 - cv2.blur(mask, (3, 3)))
 
 
 @dataclass(frozen=True)
@@ -131,31 +148,33 @@ class WetGround:
     stands above, the sky, or the ceiling, is mirrored.
     """
 
+    steady = False
+
     def __init__(self, scene: Scene, film: Film, rng: np.random.Generator) -> None:
         """Prepare for `scene`."""
         self._scene, self._film = scene, film
         self._patch_seed = int(rng.integers(1 << 31))
         self._geometry: Geometry | None = None
         self._above = _light_above(scene, indoor=film.indoor)
+        self._places: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
+    def change(self, view: View) -> Change:
+        """Return the change for a frame."""
         if view.geometry is not self._geometry:
             self._geometry = view.geometry
             self._prepare(view)
         free = 1 - view.foreground
-        mirror = self._mirror(view)
-        share = self._share * free
-        passes = 1 - self._loss * free
-        levels = self._scene.levels
-        y = self._mirrored(view.small.y, mirror, self._above[0])
-        self._blend(planes.y, passes, (1 - passes) * levels.black + share * (y - levels.black))
-        for plane, small, above in zip(
-            (planes.u, planes.v), (view.small.u, view.small.v), self._above[1:], strict=True
-        ):
-            reflected = self._mirrored(small, mirror, above)
-            mud = self._mud * free * (above - 128 + (-12.0 if plane is planes.u else 7.0))
-            self._blend(plane, passes, (1 - passes) * 128 + share * (reflected - 128) + mud)
+        share, passes = self._share * free, 1 - self._loss * free
+        shut = 1 - passes
+        mirrored = self._mirrored(view)
+        mud = self._mud * free
+        black = self._scene.levels.black
+        return Change(
+            passes,
+            shut * black + share * (mirrored[0] - black),
+            shut * 128 + share * (mirrored[1] - 128) + mud * (self._above[1] - 128 - 12.0),
+            shut * 128 + share * (mirrored[2] - 128) + mud * (self._above[2] - 128 + 7.0),
+        )
 
     def _prepare(self, view: View) -> None:
         geometry, film, scene = view.geometry, self._film, self._scene
@@ -173,45 +192,52 @@ class WetGround:
             pool = np.full_like(noise, 0.5 * film.standing)
         mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
         rough = paved * (0.72 + 0.56 * noise if scene.still else 1.0)
-        share = geometry.ground * np.minimum(
-            (1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78
-        )
+        # On what may be no ground a mirror would be seen for what it is.
+        pool *= geometry.trust
+        share = (0.5 + 0.5 * geometry.trust) * geometry.ground
+        share *= np.minimum((1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78)
         dark = film.darkening ** (1 / 2.2)
         kept = 1 - (1 - dark) * (0.45 + 0.55 * paved)
         kept = kept * (1 - 0.35 * pool)
         self._share = share.astype(np.float32)
         self._loss = (geometry.ground * (1 - kept * (1 - 0.5 * self._share))).astype(np.float32)
         self._mud = (geometry.ground * pool * film.mud).astype(np.float32)
-        self._stands = geometry.ground < 0.5
+        self._stands = (geometry.ground < 0.5).astype(np.float32)
 
-    def _mirror(self, view: View) -> tuple[NDArray[np.intp], Map]:
-        """Return for each pixel the place that it mirrors, and how much of it is a thing rather than sky."""
-        stands = self._stands | (view.foreground > 0.4)
-        height, width = stands.shape
-        rows = np.arange(height, dtype=np.int16)[:, None]
-        contact = np.maximum.accumulate(np.where(stands, rows, np.int16(-1)), axis=0)
-        mirrored = 2 * contact - rows + 1
-        seen = (contact >= 0) & (mirrored >= 0)
-        places = np.clip(mirrored, 0, height - 1).astype(np.intp) * width + np.arange(width)
-        seen &= stands.ravel()[places]
+    def _mirrored(self, view: View) -> tuple[Map, Map, Map]:
+        """Return the Y, Cb, Cr codes that each pixel mirrors; blurred, so half the small size is enough."""
+        small = view.small
+        size = small.y.shape[::-1]
+        half = max(1, size[0] // 2), max(1, size[1] // 2)
+        stands = cv2.resize(cv2.max(self._stands, view.foreground), half, interpolation=cv2.INTER_AREA) > 0.4
+        columns, rows = self._grid(half)
+        # Counted from 1, so that 0 is a column's part above which nothing stands.
+        contact = np.maximum.accumulate((rows + np.int16(1)) * stands, axis=0)
+        picture = cv2.merge(
+            [*(shrink(plane, *half) for plane in (small.y, small.u, small.v)), as_codes(stands)]
+        )
+        # What is mirrored from outside the picture is nothing that stands.
+        image = cv2.remap(
+            picture,
+            cv2.merge([columns, 2 * contact - rows - 1]),
+            _ALL_IN_ONE,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
         # Far below its foot a thing's image is lost in the roughness.
-        fade = np.clip(1.15 - (rows - contact) * np.float32(1 / (0.40 * height)), 0, 1)
-        return places, cv2.blur(seen * fade, (3, 7))
+        fade = np.clip(1.15 - (rows + 1 - contact) * np.float32(1 / (0.40 * half[1])), 0, 1)
+        weight = cv2.blur(cv2.extractChannel(image, 3) * fade, (1, 3)) / np.float32(255)
+        y, u, v = (
+            grow(above + weight * (plane - np.float32(above)), size)
+            for plane, above in zip(cv2.split(cv2.blur(image, (1, 3)))[:3], self._above, strict=True)
+        )
+        return y, u, v
 
-    @staticmethod
-    def _mirrored(small: Plane, mirror: tuple[NDArray[np.intp], Map], above: float) -> Map:
-        places, weight = mirror
-        image = cv2.blur(small.ravel()[places], (3, 7)).astype(np.float32)
-        light: Map = above + weight * (image - np.float32(above))
-        return light
-
-    @staticmethod
-    def _blend(plane: Plane, passes: Map, light: Map) -> None:
-        size = plane.shape[1], plane.shape[0]
-        factor = np.clip(passes * 255 + 0.5, 0, 255).astype(np.uint8)
-        addend = np.clip(light + 0.5, 0, 255).astype(np.uint8)
-        scale(plane, grow(factor, size), plane)
-        cv2.add(plane, grow(addend, size), dst=plane)
+    def _grid(self, size: tuple[int, int]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        if self._places is None:
+            columns, rows = np.meshgrid(*(np.arange(length, dtype=np.int16) for length in size))
+            self._places = columns, rows
+        return self._places
 
 
 def _paved(frame: Planes, scene: Scene) -> Map:
@@ -219,6 +245,19 @@ def _paved(frame: Planes, scene: Scene) -> Map:
     span = scene.levels.chroma_span
     colour = np.hypot(frame.u.astype(np.float32) - 128, frame.v.astype(np.float32) - 128) / span
     return cv2.blur(np.exp(-((colour / 0.085) ** 2)).astype(np.float32), (5, 5))
+
+
+def _green(scene: Scene) -> Map:
+    """Return where much of the background is as green as plants are; nowhere under a moving camera."""
+    frame, span = scene.background, scene.levels.chroma_span
+    if not scene.still:
+        return np.zeros(frame.y.shape, np.float32)
+    blue, red = ((plane.astype(np.float32) - 128) / span for plane in (frame.u, frame.v))
+    green = np.clip((-blue - 0.03) / 0.04, 0, 1) * np.clip((0.03 - red) / 0.02, 0, 1)
+    side = frame.y.shape[1] // 24 | 1
+    many = cv2.blur(cv2.blur(green, (5, 5)), (side, side // 2 | 1))
+    area: Map = cv2.blur(green, (3, 3)) * np.clip((many - 0.35) / 0.3, 0, 1) * (1 - scene.geometry.sky)
+    return spared(area, frame, still=True)
 
 
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:

@@ -1,0 +1,284 @@
+"""Show a variant before it is made: a still, a short sample or a table of values, within seconds.
+
+`python -m skill_tools.workers.augmentation.preview` takes one JSON request on standard input and answers
+with one JSON object on standard output: what is shown, or the `problem` that there is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from pydantic import Field
+
+from skill_tools.errors import EXIT_CODES, InputError, VdaError
+from skill_tools.media.compare import as_picture, save_picture
+from skill_tools.media.contact_sheet import laid_out
+from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, plate, stamp
+from skill_tools.media.probe import ClipInfo, probe
+from skill_tools.media.video import ClipWriter
+from skill_tools.workers.augmentation.config import Closed, Strength
+from skill_tools.workers.augmentation.effects import Chain, chain_for
+from skill_tools.workers.augmentation.planes import Levels, Planes
+from skill_tools.workers.augmentation.stretch import Shot, Stretch, stretch_of
+from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
+
+SAMPLE_S = 2.0
+_MARGIN = 18
+_SHEET_WIDTH = 2400
+_CELL_WIDTHS = (216, 420)
+_CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than on a film
+_GRID_VARIABLES = 2
+
+
+class Request(Closed):
+    """What to show; the same seed and name as a run's give the same variant as that run."""
+
+    clip: Path
+    output: Path
+    """PNG or JPEG by its name; MP4 for a video."""
+    kind: Literal["still", "video"] = "still"
+    at_s: float | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    grid: tuple[str, ...] = ()
+    """One variable, all of whose values are shown, or two, for a table."""
+    strength: Strength | None = None
+    strengths: dict[str, Strength] = Field(default_factory=dict)
+    seed: int = 42
+    name: str = ""
+    alone: bool = False
+    """The variant alone, in its own size and without words."""
+
+
+def main() -> int:
+    """Answer the request on standard input; return the exit code of its outcome."""
+    cv2.setNumThreads(1)
+    try:
+        answer = preview(Request.model_validate_json(sys.stdin.buffer.read()))
+    except VdaError as error:
+        told = ("code", "message", "expected", "remedy")
+        print(json.dumps({"problem": {name: getattr(error, name) for name in told}}))
+        return EXIT_CODES.get(error.family, 1)
+    print(json.dumps(answer))
+    return 0
+
+
+def preview(request: Request) -> dict[str, Any]:
+    """Write the picture or film that `request` asks for; return what is on it.
+
+    Raises:
+        InputError: the clip, a variable, a value or the output's name isn't usable.
+    """
+    info = probe(request.clip)
+    levels = Levels(info.colour.full_range, info.colour.matrix_for(info.height))
+    wishes = _wishes(request)
+    size = (info.width, info.height)
+    if request.grid:
+        size = _cell_size(info, request, len(wishes))
+    elif request.kind == "video":
+        size = _even(*size, at_most=REFERENCE_HEIGHT)
+    length_s = SAMPLE_S if request.kind == "video" else 0.0
+    stretch = stretch_of(info, levels, at_s=request.at_s, length_s=length_s, size=size)
+    studio = _Studio(request, info, stretch)
+    if request.grid:
+        studio.show_grid(wishes)
+    elif request.kind == "video":
+        studio.show_video(wishes[-1])
+    else:
+        studio.show_still(wishes[-1])
+    return studio.told(wishes)
+
+
+class _Studio:
+    """Makes variants of one stretch, in whatever arrangement."""
+
+    def __init__(self, request: Request, info: ClipInfo, stretch: Stretch) -> None:
+        self._request, self._info, self._stretch = request, info, stretch
+        self._notes: dict[str, None] = {}
+        self._frames = 0
+
+    def show_still(self, wish: Wish) -> None:
+        before, after = self._pair(self._stretch.shots[0], wish, limit=1)[0]
+        picture = self._picture(after)
+        if not self._request.alone:
+            picture = np.hstack(
+                [self._titled(self._scaled(before), None), self._titled(self._scaled(after), wish)]
+            )
+        save_picture(picture, self._request.output)
+        self._frames = 1
+
+    def show_video(self, wish: Wish) -> None:
+        width, height = self._stretch.shots[0].frames[0][0].size
+        info, across = self._info, 1 if self._request.alone else 2
+        first_s = self._stretch.at_s
+        self._request.output.parent.mkdir(parents=True, exist_ok=True)
+        with ClipWriter(
+            self._request.output,
+            width=across * width,
+            height=height,
+            rate=info.fps,
+            time_base=info.time_base,
+            preset="superfast",
+        ) as film:
+            for shot in self._stretch.shots:
+                for (before, after), (_, view) in zip(self._pair(shot, wish), shot.frames, strict=True):
+                    pictures = [self._picture(after)]
+                    if across > 1:
+                        pictures = [
+                            self._titled(self._picture(before), None),
+                            self._titled(pictures[0], wish),
+                        ]
+                    film.write_bgr(np.hstack(pictures), round((view.time_s - first_s) / info.time_base))
+                    self._frames += 1
+
+    def show_grid(self, wishes: Sequence[Wish]) -> None:
+        columns = _columns(self._request, len(wishes))
+        width, height = self._stretch.shots[0].frames[0][0].size
+        shown = min(width, _shown_width(columns))
+        shown_size = _even(shown, round(shown * height / width))
+        cells = [
+            self._labelled(
+                self._drawn(self._pair(self._stretch.shots[0], wish, limit=1)[0][1], *shown_size), wish
+            )
+            for wish in wishes
+        ]
+        cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
+        save_picture(
+            laid_out([cells[at : at + columns] for at in range(0, len(cells), columns)]), self._request.output
+        )
+        self._frames = 1
+
+    def told(self, wishes: Sequence[Wish]) -> dict[str, Any]:
+        """Return what is shown, as the answer's JSON."""
+        notes = {note: None for wish in wishes for note in wish.notes} | self._notes
+        if not self._stretch.exact:
+            notes["The scene is understood from the frames around this moment, not from its first ones."] = (
+                None
+            )
+        return {
+            "path": str(self._request.output),
+            "at_s": round(self._stretch.at_s, 3),
+            "frames": self._frames,
+            "cells": [{"values": dict(one.values), "strengths": dict(one.strengths)} for one in wishes],
+            "notes": list(notes),
+        }
+
+    def _pair(self, shot: Shot, wish: Wish, limit: int | None = None) -> list[tuple[Planes, Planes]]:
+        """Return frames of a shot before and after the effects."""
+        chain = chain_for(wish, shot.scene, seed=self._request.seed, name=self._name)
+        self._notes |= dict.fromkeys(chain.notes)
+        return [(planes, _edited(planes, view, chain)) for planes, view in shot.frames[:limit]]
+
+    @property
+    def _name(self) -> str:
+        return self._request.name or f"{self._info.path.stem}_aug0"
+
+    def _picture(self, planes: Planes) -> Picture:
+        return self._drawn(planes, *planes.size)
+
+    def _scaled(self, planes: Planes) -> Picture:
+        return self._drawn(planes, *_even(*planes.size, at_most=REFERENCE_HEIGHT))
+
+    def _drawn(self, planes: Planes, width: int, height: int) -> Picture:
+        frame = VideoFrame(*planes.size, "yuv420p")
+        drawn = Planes.of(frame)
+        drawn.y[:], drawn.u[:], drawn.v[:] = planes.y, planes.u, planes.v
+        return as_picture(frame, self._info, width, height)
+
+    def _titled(self, picture: Picture, wish: Wish | None) -> Picture:
+        """Write over a picture what it is; the original's words stand left, the variant's right."""
+        height, width = picture.shape[:2]
+        margin = round(_MARGIN * height / REFERENCE_HEIGHT)
+        title = _caption(wish) if wish else self._info.path.stem
+        words = plate(title, {}, picture_height=round(0.8 * height), max_width=width - 2 * margin)
+        stamp(picture, words, margin if wish is None else max(0, width - margin - words.width), margin)
+        return picture
+
+    def _labelled(self, picture: Picture, wish: Wish) -> Picture:
+        asked = [wish.values[name] for name in map(canonical, self._request.grid) if name in wish.values]
+        height, width = picture.shape[:2]
+        margin = max(2, height // 40)
+        title = " · ".join(asked).replace("_", " ") or ("original" if not wish.values else "–")
+        words = plate(title, {}, picture_height=round(_CELL_TEXT * height), max_width=width - 2 * margin)
+        stamp(picture, words, margin, margin)
+        return picture
+
+
+def _edited(planes: Planes, view: Any, chain: Chain) -> Planes:
+    edited = planes.copy()
+    for stage in chain.stages:
+        stage.apply(edited, view)
+    return edited
+
+
+def _wishes(request: Request) -> list[Wish]:
+    """Return the wishes to show: one, or those of the grid, row by row, the first of each without a value."""
+    if len(request.grid) > _GRID_VARIABLES or len(set(map(canonical, request.grid))) < len(request.grid):
+        raise InputError(
+            f"A grid of {', '.join(request.grid)} can't be laid out.",
+            expected="one variable, or two different ones",
+            remedy="Fix the others with a value each.",
+            code="input.grid",
+        )
+    choices = [(None, *VALUES[canonical(name)]) for name in request.grid]
+    return [_wish(request, dict(zip(request.grid, chosen, strict=True))) for chosen in product(*choices)]
+
+
+def _wish(request: Request, chosen: Mapping[str, str | None]) -> Wish:
+    picked = {name: value for name, value in chosen.items() if value is not None}
+    swept = set(map(canonical, chosen))
+    fixed = {name: value for name, value in request.variables.items() if canonical(name) not in swept}
+    name = request.name or f"{request.clip.stem}_aug0"
+    wish = wish_for({**fixed, **picked}, fixed=request.strengths or None, seed=request.seed, name=name)
+    if request.strength is None:
+        return wish
+    named = set(map(canonical, request.strengths))
+    return Wish(
+        wish.values,
+        {one: at if one in named else request.strength for one, at in wish.strengths.items()},
+        wish.notes,
+    )
+
+
+def _columns(request: Request, cells: int) -> int:
+    """Return how many cells stand in a row: the second variable's values, or about as many as rows."""
+    if len(request.grid) == _GRID_VARIABLES:
+        return 1 + len(VALUES[canonical(request.grid[1])])
+    return math.ceil(math.sqrt(cells))
+
+
+def _cell_size(info: ClipInfo, request: Request, cells: int) -> tuple[int, int]:
+    """Return the size in which cells are made: twice what they are shown in, unless there are many.
+
+    What falls is a little too coarse in a picture as small as a cell.
+    """
+    width = _shown_width(_columns(request, cells)) * (2 if len(request.grid) == 1 else 1)
+    width = min(info.width, width)
+    return _even(width, round(width * info.height / info.width))
+
+
+def _shown_width(columns: int) -> int:
+    low, high = _CELL_WIDTHS
+    return max(low, min(high, _SHEET_WIDTH // columns))
+
+
+def _even(width: int, height: int, *, at_most: int | None = None) -> tuple[int, int]:
+    factor = min(1.0, at_most / height) if at_most else 1.0
+    return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+
+
+def _caption(wish: Wish) -> str:
+    shown = (f"{value} {wish.strength(name):.2f}" for name, value in wish.values.items())
+    return " · ".join(shown).replace("_", " ") or "original"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,177 @@
+"""A preview shows what the variant will show, at any moment, quickly and in several arrangements."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skill_tools.media.compare import as_picture
+from skill_tools.media.probe import probe
+from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation import preview as module
+from skill_tools.workers.augmentation.cli import main as make_variant
+from skill_tools.workers.augmentation.planes import Levels
+from skill_tools.workers.augmentation.preview import Request, preview
+from skill_tools.workers.augmentation.stretch import stretch_of
+from skill_tools.workers.augmentation.vocabulary import VALUES
+
+LEVELS = Levels()
+
+
+def shown(clip: Path, target: Path, **wanted: Any) -> dict[str, Any]:
+    """Preview a clip and return the answer."""
+    return preview(Request(clip=clip, output=target, **wanted))
+
+
+def pixels(path: Path) -> np.ndarray:
+    """Return a picture's pixels, red first."""
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.4])
+def test_a_still_is_the_variant_s_own_frame(
+    make_street: Callable[..., Path], tmp_path: Path, at_s: float
+) -> None:
+    """Pixel by pixel, particles and reflections included, it is the frame of a run with the same seed."""
+    clip = make_street(frames=16)
+    wanted = {"weather": "rain", "time_of_day": "evening"}
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "data": {"input_video": str(clip), "output_dir": str(tmp_path / "out")},
+                "augmentation": {"seed": 7, "sampled_vars": wanted},
+                "output": {"crf": 0, "preset": "ultrafast"},
+            }
+        )
+    )
+    assert make_variant(["--config", str(config)]) == 0
+    variant = probe(tmp_path / "out/augmented_video.mp4")
+    frame = list(read_frames(variant.path))[round(at_s * 25)]
+    whole = as_picture(frame, variant, variant.width, variant.height)[..., ::-1]
+    answer = shown(clip, tmp_path / "p.png", variables=wanted, seed=7, alone=True, at_s=at_s)
+    assert answer["at_s"] == at_s
+    assert np.array_equal(pixels(tmp_path / "p.png"), whole)
+
+
+def test_a_still_stands_beside_the_original(make_street: Callable[..., Path], tmp_path: Path) -> None:
+    """By default the original is on the left, the variant on the right, both of one size."""
+    answer = shown(make_street(), tmp_path / "p.jpg", variables={"time_of_day": "night"})
+    picture = pixels(tmp_path / "p.jpg")
+    assert picture.shape == (144, 384, 3)
+    assert picture[60:, :192].mean() > 2 * picture[60:, 192:].mean()
+    assert [cell["values"] for cell in answer["cells"]] == [{"time_of_day": "night"}]
+    assert answer["frames"] == 1
+
+
+def test_a_moment_deep_in_a_clip_is_entered_there(
+    make_street: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far from the start the clip is not read up to it; time, number and picture are the right ones."""
+    monkeypatch.setattr("skill_tools.workers.augmentation.stretch._REACH_PIXELS", 0)
+    clip = make_street(frames=60)
+    info = probe(clip)
+    stretch = stretch_of(info, LEVELS, at_s=2.0, length_s=0.0, size=(info.width, info.height))
+    ((planes, view),) = stretch.shots[0].frames
+    assert (stretch.exact, view.index, view.time_s) == (False, 50, 2.0)
+    assert np.array_equal(planes.y, list(read_frames(clip))[50].to_ndarray()[: info.height])
+
+
+@pytest.mark.parametrize("at_s", [None, 0.2, 5.0, 1e9])
+def test_a_clip_of_one_frame_has_one_moment(
+    make_street: Callable[..., Path], tmp_path: Path, at_s: float | None
+) -> None:
+    """Whatever moment is asked for, the last frame there is stands for it."""
+    answer = shown(make_street(frames=1), tmp_path / "p.png", at_s=at_s, variables={"weather": "fog"})
+    assert answer["at_s"] == 0
+
+
+def test_a_moment_behind_a_cut_is_understood_behind_it(
+    make_street: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Nothing of the shot before the cut is taken for the scene."""
+    clip = make_street(frames=40, cut_at=20)
+    info = probe(clip)
+    before, after = (
+        stretch_of(info, LEVELS, at_s=at_s, length_s=0.0, size=(192, 144)) for at_s in (0.4, 1.2)
+    )
+    assert before.shots[0].scene.geometry.sky.any()
+    assert (
+        np.abs(before.shots[0].scene.background.y.astype(int) - after.shots[0].scene.background.y).mean() > 40
+    )
+
+
+def test_a_video_is_two_seconds_of_both(make_street: Callable[..., Path], tmp_path: Path) -> None:
+    """Its frames keep their rate; a cut within them is no obstacle."""
+    clip = make_street(frames=90, cut_at=70, rate=Fraction(30000, 1001))
+    answer = shown(
+        clip, tmp_path / "p.mp4", kind="video", at_s=1.0, variables={"weather": "snow"}, seed=3, name="x"
+    )
+    info = probe(tmp_path / "p.mp4")
+    assert (info.width, info.height, info.fps) == (384, 144, Fraction(30000, 1001))
+    assert info.frames == answer["frames"]
+    assert abs(answer["frames"] - 60) <= 1
+
+
+@pytest.mark.parametrize(("grid", "cells"), [(("weather",), 6), (("lighting", "road"), 28)])
+def test_a_grid_shows_every_value(
+    make_street: Callable[..., Path], tmp_path: Path, grid: tuple[str, ...], cells: int
+) -> None:
+    """A cell for each value, or each pair of values, and one for none; what is set besides holds in all."""
+    answer = shown(make_street(), tmp_path / "g.jpg", grid=grid, variables={"time_of_day": "evening"})
+    assert len(answer["cells"]) == cells
+    assert {cell["values"]["time_of_day"] for cell in answer["cells"]} == {"evening"}
+    first = grid[0]
+    assert {cell["values"].get(first) for cell in answer["cells"]} == {None, *VALUES[first]}
+
+
+def test_strengths_can_be_given(make_street: Callable[..., Path], tmp_path: Path) -> None:
+    """One for all, and of single variables, by any of their names."""
+    answer = shown(
+        make_street(),
+        tmp_path / "p.png",
+        variables={"weather": "rain", "road": "puddles", "time_of_day": "evening"},
+        strength=0.4,
+        strengths={"road": 0.9},
+    )
+    assert answer["cells"][0]["strengths"] == {"weather": 0.4, "time_of_day": 0.4, "surface": 0.9}
+
+
+def asked(request: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
+    """Hand a request to the command as a process would; return exit code and answer."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(request).encode())))
+    monkeypatch.setattr(sys, "stdout", out)
+    return module.main(), json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"clip": "none.mp4"}, "input.clip"),
+        ({"variables": {"weather": "rainy"}}, "input.unknown_value"),
+        ({"grid": ["wether"]}, "input.unknown_variable"),
+        ({"grid": ["road", "surface"]}, "input.grid"),
+    ],
+)
+def test_what_is_wrong_is_an_answer(
+    make_street: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    code: str,
+) -> None:
+    """A wrong clip, word or grid comes back as a problem, with nothing written."""
+    request = {"clip": str(make_street()), "output": str(tmp_path / "p.png"), **change}
+    exit_code, answer = asked(request, monkeypatch)
+    assert (exit_code, answer["problem"]["code"].startswith(code)) == (2, True)
+    assert not (tmp_path / "p.png").exists()

@@ -40,7 +40,7 @@ mutation: setup-dev ## Mutate the policy and count the mutants that its tests ki
 
 lint: setup-dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/*; \
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
 evals-model: setup-dev ## Let a model do the evals: make evals-model URL=http://… MODEL=…

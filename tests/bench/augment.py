@@ -31,7 +31,7 @@ import numpy as np
 from skill_tools.media.probe import probe
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import load_config
-from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variant
+from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
 from skill_tools.workers.augmentation.vocabulary import VALUES
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets/samples/campus_walkway.mp4"
@@ -109,7 +109,7 @@ def make(config: Path, clip: Path, folder: Path, values: Mapping[str, str]) -> N
     """Make a variant as the worker's command line does."""
     wanted = [f"augmentation.sampled_vars.{name}={value}" for name, value in values.items()]
     given = [f"data.input_video={clip}", f"data.output_dir={folder}", *wanted]
-    make_variant(load_config(config, given))
+    make_variants([load_config(config, given)])
 
 
 def lumas(path: Path) -> np.ndarray:

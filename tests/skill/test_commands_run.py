@@ -43,7 +43,8 @@ def commands() -> Iterator[str]:
     seen = set()
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
-        lines = "".join(FENCED.findall(text)).replace("\\\n", " ").splitlines()
+        blocks = "".join(FENCED.findall(text)).replace("\\\n", " ")
+        lines = [line.partition("  #")[0].rstrip() for line in blocks.splitlines()]
         spans = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
         for found in map(OURS.fullmatch, [*lines, *spans]):
             if found and found[1] not in seen and not found[1].startswith(SERVES):

@@ -1,4 +1,4 @@
-"""The worker's command line, the same as the container's: `--config FILE key=value …`."""
+"""The worker's command line, the container's: `--config FILE key=value …`; a file a variant."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from types import FrameType
 import cv2
 
 from skill_tools.errors import EXIT_CODES, VdaError
-from skill_tools.workers.augmentation.config import load_config
-from skill_tools.workers.augmentation.variant import make_variant
+from skill_tools.workers.augmentation.config import Config, load_config
+from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
 
 _EXAMPLE = """example:
   python -m skill_tools.workers.augmentation --config configs/junction_aug0.yaml \\
       data.input_video=junction.mp4 data.output_dir=out/junction_aug0
 
-Writes augmented_video.mp4 and metadata.json into data.output_dir. Any key of the configuration can be
-overridden, for example augmentation.sampled_vars.weather=rain augmentation.strength=0.8 output.codec=av1.
+  python -m skill_tools.workers.augmentation --config junction_aug0.yaml --config junction_aug1.yaml \\
+      data.input_video=junction.mp4 data.output_dir=out
+
+Writes augmented_video.mp4 and metadata.json into data.output_dir; with several configurations into a
+folder there for each, named like its file, and they share the decoding of the clip. Any key of the
+configuration can be overridden, for example augmentation.sampled_vars.weather=rain
+augmentation.strength=0.8 output.codec=av1.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the variant that the arguments ask for; return the exit code.
+    """Make the variants that the arguments ask for; return the exit code.
 
     Errors are one line on stderr. A signal to end (SIGTERM, SIGINT) leaves no half file.
     """
@@ -36,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", required=True, type=Path, metavar="FILE", help="the variant's YAML configuration"
+        "--config",
+        required=True,
+        type=Path,
+        action="append",
+        dest="configs",
+        metavar="FILE",
+        help="a variant's YAML configuration; may be repeated",
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="put over the file, keys dotted")
     given = parser.parse_args(arguments)
@@ -45,12 +56,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:
-        folder = make_variant(load_config(given.config, given.overrides))
+        folders = make_variants(_configs(given.configs, given.overrides))
     except VdaError as error:
         sys.stderr.write(f"error: {error} [{error.code}]\n".replace("\n", " ").rstrip() + "\n")
         return EXIT_CODES.get(error.family, 1)
-    sys.stdout.write(f"{folder / 'augmented_video.mp4'}\n")
+    for folder in folders:
+        sys.stdout.write(f"{folder / VIDEO_NAME}\n")
     return 0
+
+
+def _configs(files: Sequence[Path], overrides: Sequence[str]) -> list[Config]:
+    """Return the configurations; where there are several, each with an output folder of its own."""
+    if len(files) == 1:
+        return [load_config(files[0], overrides)]
+    configs = []
+    for file in files:
+        config = load_config(file, overrides)
+        own = str(Path(config.data.output_dir) / file.stem) if config.data.output_dir else ""
+        configs.append(config.model_copy(update={"data": config.data.model_copy(update={"output_dir": own})}))
+    return configs
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -33,6 +33,7 @@ _GROUND_MEMORY = 0.85
 _BINS = (16, 32, 32)
 _USUAL_SPREAD = 150
 _LEAST_SAMPLES = 6
+_AROUND = np.ones((5, 5), np.uint8)
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
 
@@ -495,15 +496,18 @@ def _foreground(small: Planes, scene: Scene) -> Map:
     difference = cv2.min(_distance(small, scene.background), _distance(small, scene.plain_ground))
     soft = cv2.blur(difference, (3, 3))
     # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
-    inside = cv2.dilate(soft, np.ones((5, 5)))
-    least = np.maximum(0.55 * inside, 0.7 * _FOREGROUND_CODES)
-    share: Map = np.clip((soft - least) / np.maximum(0.15 * inside, 0.6 * _FOREGROUND_CODES), 0, 1)
+    inside = cv2.dilate(soft, _AROUND)
+    least = np.maximum(cv2.convertScaleAbs(inside, alpha=0.55), np.uint8(0.7 * _FOREGROUND_CODES))
+    passage = np.maximum(cv2.convertScaleAbs(inside, alpha=0.15), np.uint8(0.6 * _FOREGROUND_CODES))
+    codes = cv2.divide(cv2.subtract(soft, least), passage, scale=255)
+    share: Map = codes.astype(np.float32) / np.float32(255)
     return share
 
 
-def _distance(one: Planes, other: Planes) -> Map:
+def _distance(one: Planes, other: Planes) -> Plane:
+    """Return how far each pixel's colour lies from another's, in codes; all from 255 on alike."""
     colour = cv2.add(cv2.absdiff(one.u, other.u), cv2.absdiff(one.v, other.v))
-    return cv2.addWeighted(cv2.absdiff(one.y, other.y), 1.0, colour, 2.0, 0, dtype=cv2.CV_32F)
+    return cv2.addWeighted(cv2.absdiff(one.y, other.y), 1.0, colour, 2.0, 0)
 
 
 def _plain(frame: Planes, ground: Map) -> Planes:

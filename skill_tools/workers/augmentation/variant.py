@@ -1,4 +1,4 @@
-"""Make one variant of one clip: render, evaluate, render weaker if need be, and write down what was done."""
+"""Make variants of one clip: render, evaluate, render weaker if need be, and write down what was done."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from skill_tools.errors import EngineError, InputError
 from skill_tools.media.atomic import whole_file
@@ -28,89 +28,161 @@ VIDEO_NAME = "augmented_video.mp4"
 METADATA_NAME = "metadata.json"
 
 _WEAKER = 0.7
+_MOST_AT_ONCE = 3
+_ENCODED_PIXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """One variant that was asked for: of which configuration, and what it has to show at this attempt."""
+
+    config: Config
+    name: str
+    """The clip's, on which random choices hang."""
+    wish: Wish
+    attempt: int = 1
+
+    @classmethod
+    def of(cls, config: Config, source: ClipInfo) -> Self:
+        """Return the order for a first attempt.
+
+        Raises:
+            InputError: a variable or a value isn't known.
+        """
+        name = config.data.video_name or source.path.stem
+        request = config.augmentation
+        wish = wish_for(
+            request.sampled_vars,
+            fixed=request.strength,
+            seed=request.seed,
+            name=f"{name}_aug{request.aug_idx}",
+        )
+        return cls(config, name, wish)
+
+    @property
+    def folder(self) -> Path:
+        """Where the variant goes."""
+        return Path(self.config.data.output_dir)
+
+    @property
+    def variant(self) -> str:
+        """The variant's name."""
+        return f"{self.name}_aug{self.config.augmentation.aug_idx}"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no attempt after this one."""
+        return self.attempt > self.config.pipeline.retry
+
+    def weaker(self) -> Order:
+        """Return the order for the next attempt."""
+        return replace(self, wish=self.wish.weaker(_WEAKER), attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True)
 class Made:
     """The attempt that was kept."""
 
-    wish: Wish
-    attempts: int
+    order: Order
     rendered: Rendered
     evaluation: Evaluation
 
     @property
     def already(self) -> frozenset[str]:
         """Variables whose value the source shows already, in every scene: there is little to verify."""
-        return frozenset.intersection(frozenset(self.wish.values), *(c.already for c in self.rendered.chains))
+        asked = frozenset(self.order.wish.values)
+        return frozenset.intersection(asked, *(chain.already for chain in self.rendered.chains))
 
 
-def make_variant(config: Config) -> Path:
-    """Write `augmented_video.mp4` and `metadata.json` into the output folder; return the folder.
+def make_variants(configs: Sequence[Config]) -> list[Path]:
+    """Write `augmented_video.mp4` and `metadata.json` of variants of one clip; return their folders.
 
-    A variant that fails a check is made again with strengths at 70 %, up to `pipeline.retry` times;
-    what then still fails is delivered and says so in the metadata's notes.
+    The variants share the decoding of the clip and the understanding of its scenes, as many at a time as
+    memory allows. One that fails a check is made again with strengths at 70 %, up to `pipeline.retry`
+    times; what then still fails is delivered and says so in the metadata's notes.
 
     Raises:
-        InputError: the clip, a variable or a value isn't usable; nothing is written.
+        InputError: the clip, a variable or a value isn't usable, or there are several clips; nothing is
+            written.
         EngineError: the output can't be written.
     """
     started = time.perf_counter()
-    if not config.data.input_video or not config.data.output_dir:
+    source = probe(_clip_of(configs))
+    orders = [Order.of(config, source) for config in configs]
+    try:
+        for order in orders:
+            order.folder.mkdir(parents=True, exist_ok=True)
+        while orders:
+            batch, orders = orders[: _at_once(source)], orders[_at_once(source) :]
+            for made in _rendered(source, batch):
+                if _failures(made) and not made.order.is_last:
+                    orders.append(made.order.weaker())
+                else:
+                    _write_metadata(source, made, started)
+    except OSError as error:
+        raise EngineError(
+            f"Writing to {configs[0].data.output_dir} failed: {error}.",
+            expected="a folder that can be written to, with room for the variant",
+            remedy="Free some space or choose another data.output_dir.",
+            code="engine.output",
+        ) from error
+    return [Path(config.data.output_dir) for config in configs]
+
+
+def _clip_of(configs: Sequence[Config]) -> Path:
+    if not all(config.data.input_video and config.data.output_dir for config in configs):
         raise InputError(
             "data.input_video and data.output_dir must be given.",
             expected="data.input_video=CLIP data.output_dir=FOLDER",
             remedy="Give both on the command line or in the configuration.",
             code="input.config_value",
         )
-    source = probe(Path(config.data.input_video))
-    name = config.data.video_name or source.path.stem
-    request = config.augmentation
-    wish = wish_for(
-        request.sampled_vars, fixed=request.strength, seed=request.seed, name=f"{name}_aug{request.aug_idx}"
-    )
-    folder = Path(config.data.output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = _attempts(config, source, wish, folder / VIDEO_NAME, name)
-        metadata = _metadata(config, source, name, made)
-        metadata["timings_s"]["whole"] = round(time.perf_counter() - started, 3)
-        with whole_file(folder / METADATA_NAME) as part:
-            part.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise EngineError(
-            f"Writing to {folder} failed: {error}.",
-            expected="a folder that can be written to, with room for the variant",
-            remedy="Free some space or choose another data.output_dir.",
-            code="engine.output",
-        ) from error
-    return folder
+    clips = list(dict.fromkeys(config.data.input_video for config in configs))
+    if len(clips) > 1:
+        raise InputError(
+            f"The configurations name {len(clips)} clips: {', '.join(clips[:3])}.",
+            expected="one clip, whose variants are made together",
+            remedy="Start the worker once a clip.",
+            code="input.config_value",
+        )
+    return Path(clips[0])
 
 
-def _attempts(config: Config, source: ClipInfo, wish: Wish, target: Path, name: str) -> Made:
+def _at_once(source: ClipInfo) -> int:
+    """Return how many encoders fit into memory beside the decoder: one from 1080p on, two at 720p."""
+    return max(1, min(_MOST_AT_ONCE, _ENCODED_PIXELS // (source.width * source.height)))
+
+
+def _rendered(source: ClipInfo, orders: Sequence[Order]) -> Iterator[Made]:
+    """Render variants in one pass over the clip."""
     levels = Levels(source.colour.full_range, source.colour.matrix_for(source.height))
-    request = config.augmentation
-    for attempt in range(1, config.pipeline.retry + 2):
-        progress = ProgressWriter(_note(name, request.aug_idx, wish, attempt), _frames(source))
-        evaluation = Evaluation(config.evaluators.hallucination_check, levels, wish.values)
-        job = Job(
-            target=target,
-            output=config.output,
-            chain_for=partial(chain_for, wish, seed=request.seed, name=f"{name}_aug{request.aug_idx}"),
-            evaluation=evaluation,
+    frames = _frames(source)
+    progress = ProgressWriter("; ".join(map(_note, orders)), frames and frames * len(orders))
+    jobs = [
+        Job(
+            target=order.folder / VIDEO_NAME,
+            output=order.config.output,
+            chain_for=partial(chain_for, order.wish, seed=order.config.augmentation.seed, name=order.variant),
+            evaluation=Evaluation(order.config.evaluators.hallucination_check, levels, order.wish.values),
             advance=progress.advance,
         )
-        [rendered] = render(source, levels, [job])
-        progress.finish()
-        made = Made(wish, attempt, rendered, evaluation)
-        if not _failures(config, made):
-            break
-        wish = wish.weaker(_WEAKER)
-    return made
+        for order in orders
+    ]
+    told = render(source, levels, jobs)
+    progress.finish()
+    for order, job, rendered in zip(orders, jobs, told, strict=True):
+        yield Made(order, rendered, job.evaluation)
 
 
-def _failures(config: Config, made: Made) -> list[str]:
-    failures = []
+def _write_metadata(source: ClipInfo, made: Made, started: float) -> None:
+    metadata = _metadata(source, made)
+    metadata["timings_s"]["whole"] = round(time.perf_counter() - started, 3)
+    with whole_file(made.order.folder / METADATA_NAME) as part:
+        part.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+
+
+def _failures(made: Made) -> list[str]:
+    config, failures = made.order.config, []
     edges = made.evaluation.edges()
     if edges is not None and not edges.passed:
         failures.append(
@@ -126,14 +198,15 @@ def _failures(config: Config, made: Made) -> list[str]:
     return failures
 
 
-def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[str, Any]:
-    wish, rendered = made.wish, made.rendered
-    output = probe(Path(config.data.output_dir) / VIDEO_NAME)
+def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
+    order, rendered = made.order, made.rendered
+    config, wish = order.config, order.wish
+    output = probe(order.folder / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
     effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
     return {
         "version": VERSION,
-        "video": f"{name}.mp4",
+        "video": f"{order.name}.mp4",
         "aug_idx": config.augmentation.aug_idx,
         "sampled_vars": config.augmentation.sampled_vars,
         "seed": config.augmentation.seed,
@@ -145,7 +218,7 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
             *effect_notes,
             *rendered.notes,
             *_notes_on(source, rendered),
-            *_failures(config, made),
+            *_failures(made),
         ],
         "source": _described(source, rendered.frames),
         "output": _described(output, rendered.frames),
@@ -160,7 +233,7 @@ def _metadata(config: Config, source: ClipInfo, name: str, made: Made) -> dict[s
             for scene in rendered.scenes
         ],
         "evaluators": _evaluators(config, made),
-        "attempts": made.attempts,
+        "attempts": order.attempt,
         "timings_s": timings,
         "peak_memory_mb": _peak_memory_mb(),
         "fps": round(rendered.frames / max(rendered.timings_s["total"], 1e-6), 2),
@@ -208,9 +281,9 @@ def _frames(source: ClipInfo) -> int | None:
     return source.frames or (round(source.duration_s * source.fps) or None)
 
 
-def _note(name: str, aug_idx: int, wish: Wish, attempt: int) -> str:
-    again = f", attempt {attempt}" if attempt > 1 else ""
-    return f"{name}_aug{aug_idx} ({', '.join(wish.values.values()) or 'as it is'}{again})"
+def _note(order: Order) -> str:
+    again = f", attempt {order.attempt}" if order.attempt > 1 else ""
+    return f"{order.variant} ({', '.join(order.wish.values.values()) or 'as it is'}{again})"
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.effects import chain_for
@@ -125,15 +124,3 @@ def test_a_real_clip_is_understood() -> None:
     assert scene.geometry.horizon < 0.2
     assert scene.geometry.ground[120:, 60:].mean() > 0.85
     assert scene.geometry.ground[:30, 140:240].mean() < 0.1
-
-
-@pytest.mark.parametrize("width", [64, 192])
-def test_planes_are_copies_whatever_the_frame_s_layout(width: int) -> None:
-    """Editing planes leaves alone the frame that they come from, which the decoder may still refer to."""
-    frame = VideoFrame(width, 48, "yuv420p")
-    given = Planes(
-        *(np.full(shape, 90, np.uint8) for shape in ((48, width), (24, width // 2), (24, width // 2)))
-    )
-    given.into(frame)
-    Planes.of(frame).y[:] = 7
-    assert Planes.of(frame).y.mean() == 90

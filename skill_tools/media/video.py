@@ -321,12 +321,18 @@ class _Shown:
 
     def __init__(self) -> None:
         self._asked: tuple[bytes | None, bool] = (None, False)
+        self._turn: int | None = None
         self._graph: av.filter.Graph | None = None
         self._held: deque[tuple[int | None, Fraction | None, int]] = deque()
 
     def frames(self, frame: VideoFrame) -> Iterator[VideoFrame]:
         """Yield the frames that are ready once `frame` is known."""
-        asked = _display_matrix(frame), frame.interlaced_frame or self._asked[1]
+        matrix = self._asked[0]
+        # A look at a frame's side data ties the frame into a circle that only the garbage collector unties,
+        # gigabytes later; its angle alone can be had without.
+        if frame.rotation != self._turn:
+            self._turn, matrix = frame.rotation, _display_matrix(frame)
+        asked = matrix, frame.interlaced_frame or self._asked[1]
         if asked != self._asked:
             yield from self.rest()
             self._asked, self._graph = asked, _graph_for(_filters_for(*asked), frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from skill_tools.errors import ClipError, InputError
 from skill_tools.media.container import prepare_mp4
@@ -321,3 +323,20 @@ def test_what_an_mp4_cannot_hold_is_encoded(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.avi", codec="mjpeg", pix_fmt="yuvj420p", full_range=True)
     assert prepare_mp4(source, tmp_path / "out.mp4") == "transcoded"
     assert times_of(tmp_path / "out.mp4") == times_of(source)
+
+
+def test_a_frame_that_is_let_go_is_gone(tmp_path: Path) -> None:
+    """Nothing ties a read frame into a circle, so memory doesn't hang on when garbage is next collected."""
+    path = tmp_path / "clip.mp4"
+    with ClipWriter(path, width=64, height=48, rate=Fraction(25)) as writer:
+        for index in range(30):
+            writer.write_bgr(np.full((48, 64, 3), 8 * index, np.uint8), index)
+    gc.collect()
+    gc.disable()
+    try:
+        frames = sum(1 for _ in read_frames(path))
+        left = sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert frames == 30
+    assert left <= 2

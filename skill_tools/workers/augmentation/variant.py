@@ -29,7 +29,7 @@ METADATA_NAME = "metadata.json"
 
 _WEAKER = 0.7
 _MOST_AT_ONCE = 3
-_ENCODED_PIXELS = 2_000_000
+_ENCODED_PIXELS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _clip_of(configs: Sequence[Config]) -> Path:
 
 
 def _at_once(source: ClipInfo) -> int:
-    """Return how many encoders fit into memory beside the decoder: one from 1080p on, two at 720p."""
+    """Return how many encoders fit into memory beside the decoder: one from 1080p on, three at 720p."""
     return max(1, min(_MOST_AT_ONCE, _ENCODED_PIXELS // (source.width * source.height)))
 
 

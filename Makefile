@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SAMPLE := assets/samples/campus_walkway.mp4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test evals fuzz mutation lint lock pages gallery bench dist package clean
+.PHONY: help setup setup-dev demo test evals evals-model inspector fuzz mutation lint lock pages gallery bench dist package clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,12 @@ lint: setup-dev ## Check style and types
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/*; \
 	  else echo "shellcheck is not installed, so the shell scripts are not checked"; fi
 
+evals-model: setup-dev ## Let a model do the evals: make evals-model URL=http://… MODEL=…
+	@$(BIN)/python -m evals.run_model --url $(URL) --model $(MODEL)
+
+inspector: ## Bring the MCP Inspector, for its tests (needs Node.js 20 or later with npm)
+	@npm ci --prefix tests/inspector --silent --ignore-scripts --no-audit --no-fund
+
 pages: setup-dev ## Write the generated schemas and pages anew
 	@$(BIN)/python -m skill_tools.schema && $(BIN)/python -m skill_tools.workers.file_schemas \
 	  && $(BIN)/python -m tests.golden_tools && $(BIN)/python -m skill_tools.pages
@@ -63,7 +69,8 @@ lock: setup-dev ## Resolve the dependencies anew (needs a package index)
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  pyproject.toml --group build --output-file requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	  pyproject.toml --group build --group dev --group frameworks \
+	  --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Take away what setup and the tools made
-	rm -r -f $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist mutants
+	rm -r -f $(VENV) tests/inspector/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis dist mutants

@@ -6,11 +6,12 @@ engine or on the stand-in for OSMO, and what comes back is compared with what ea
     {"means": FLOW | "out_of_scope" | "contradiction" | null}    what the prompt's words lead to
     {"tool": NAME, "arguments": {…}, "expect": {…}}              one call; "$run" is the run's id
     {"follow": NAME, "through": [NAME, …], "expect": {…}}        do what `next` names until NAME is next
+    {"passed": [NAME, …]}                                        the run's green steps so far, in order
     {"script": LINE, "expect": {…}}                              a documented command line
     {"vda": LINE}                                                a line that `vda` would take
 
-`expect` holds any of: status, code, rules, next, data, says. Engine, files and what else is around the
-eval are in its `setting`.
+`expect` holds any of: status, code, rules, next, data, says. What the last result would have an agent say
+has to pass the rules for messages. Engine, files and what else is around the eval are in its `setting`.
 """
 
 from __future__ import annotations
@@ -65,13 +66,14 @@ class Room:
         """Make the clips, and OSMO with what is in its storage."""
         for name in self.files:
             make_clip(self.folder / name)
-        environ: dict[str, str] = {}
-        if self.setting.get("engine") == "osmo":
+        engine = self.setting.get("engine", "local")
+        environ: dict[str, str] = {"VDA_ENGINE": engine}
+        if engine == "osmo":
             (self.folder / "lab").mkdir()
             mock = MockOsmo(self.folder / "lab")
             for cache in CACHES if self.setting.get("caches", True) else ():
                 mock.put(f"s3://lab/data/models/{cache}", b"weights")
-            environ = {**mock.environ, "HOME": str(self.folder), "VDA_DATA_ROOTS": str(self.folder / "data")}
+            environ |= {**mock.environ, "HOME": str(self.folder), "VDA_DATA_ROOTS": str(self.folder / "data")}
             environ |= {"HF_TOKEN": TOKEN} if self.setting.get("token", True) else {}
         self.workspace = Workspace(self.folder, environ)
 
@@ -83,6 +85,8 @@ class Room:
         """
         if "means" in step:
             self._means(step["means"])
+        elif "passed" in step:
+            self._same("the run's steps", self._passed(), step["passed"])
         elif "vda" in step:
             command_line_parser().parse_args(shlex.split(step["vda"])[1:])
         elif "script" in step:
@@ -91,8 +95,6 @@ class Room:
             self._follow(step)
         else:
             arguments = self._filled(step.get("arguments", {}))
-            if step["tool"] == "select_flow":
-                arguments = {"engine": self.setting.get("engine", "local"), **arguments}
             self._took(self.workspace.call(step["tool"], **arguments), step)
 
     def _means(self, wanted: str | None) -> None:
@@ -114,10 +116,40 @@ class Room:
         self._same("the calls", self.called, step["through"])
         self._took(result, step)
 
+    def say(self) -> None:
+        """Look whether the last result's words may be said to a person as they are.
+
+        Raises:
+            Mismatch: a rule for messages is against them.
+        """
+        last = self.last
+        if last is None:
+            return
+        bubbles = [message.model_dump() for message in last.messages]
+        if last.problem is not None:
+            bubbles.append({"kind": "text", "body": last.problem.message})
+        about = {"run_id": self.run_id} if self.run_id else {}
+        checked = self.workspace.call("check_message", messages=bubbles, **about)
+        if not checked.ok:
+            raise Mismatch(f"the last words {bubbles}: {self._problem(checked)}")
+
+    def _passed(self) -> list[str]:
+        with self.workspace.journal() as journal:
+            calls = journal.calls(self.run_id)
+        return [call.tool for call in calls if call.result.ok]
+
     def _took(self, result: ToolResult, step: Mapping[str, Any]) -> None:
         self.last = result
         self.run_id = result.run_id or self.run_id
-        wanted = {"status": "done", **step.get("expect", {})}
+        self.compare(result, step.get("expect", {}))
+
+    def compare(self, result: ToolResult, expect: Mapping[str, Any]) -> None:
+        """Compare a result with what is expected of it.
+
+        Raises:
+            Mismatch: it is something else.
+        """
+        wanted = {"status": "done", **expect}
         text = "\n".join([*(message.body for message in result.messages), self._problem(result)])
         found: dict[str, Any] = {
             "status": result.status,
@@ -168,6 +200,7 @@ def check(one: Eval, folder: Path) -> None:
             room.do(step)
         except Mismatch as mismatch:
             raise Mismatch(f"{one['id']}, step {number}: {mismatch}") from mismatch
+    room.say()
 
 
 def failures(wanted: list[str]) -> Iterator[tuple[str, str]]:

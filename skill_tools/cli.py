@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from skill_tools.tools.context import Context
 
 INTERRUPTED = 130
-# What `vda run` shows while it goes; the files that staging and rendering name are in the last result.
-SILENT_STEPS = frozenset({"stage_artifacts", "render_compare", "report", "poll", "ensure_cache"})
 
 EXAMPLES = """\
 examples:
@@ -306,6 +304,7 @@ def _resume(given: argparse.Namespace) -> int:
 def _walked(given: argparse.Namespace, walk: Any) -> int:
     """Walk with progress; an interrupt cancels the run before the process leaves."""
     from skill_tools.terminal import ProgressLine
+    from skill_tools.tools.run import SILENT_STEPS
 
     settings = _settings(given)
     seen: list[ToolResult] = []
@@ -398,7 +397,7 @@ def _state(run_id: str, context: Context) -> str:
 
 def _show(given: argparse.Namespace) -> int:
     from skill_tools.registry import opened
-    from skill_tools.walk import next_step
+    from skill_tools.tools.walking import next_step
 
     with opened(_settings(given)) as context:
         run = context.journal.run(given.run_id)

@@ -90,8 +90,6 @@ def _told(command: str | Sequence[str], context: Context) -> ToolResult:
     except VdaError as error:
         run = _run_in(words, context)
         refused = failed("run_script", error)
-        if isinstance(error, PolicyDenied):
-            refused = refused.model_copy(update={"status": "denied"})
     refused = refused.model_copy(update={"run_id": run.run_id if run else None})
     return context.record({"line": _shown(command, context.secrets)}, refused, seen)
 

@@ -54,10 +54,17 @@ MAX_PORT = 65_535
 
 INSTRUCTIONS = (
     "Make photometric variants of video clips, label originals and variants, and show them side by side. "
-    "Begin with select_flow and keep its run_id; every result names the next call, complete with its "
-    "arguments, in `next`. A denied call carries the corrected one there. Submitted work goes on by itself: "
-    "call poll with wait_s until it has ended. Read vda://skill/SKILL.md first."
+    "run does all of it in one call; where its result is running, make the call in `next` to go on. Or step "
+    "by step: begin with select_flow; every result names the next call, complete with its arguments, in "
+    "`next`. A denied call carries the corrected one there. Submitted work goes on by itself, also where a "
+    "call was cancelled. Read vda://skill/SKILL.md first."
 )
+
+CHANGING = {
+    "revive": "starts a run's supervisor again",
+    "go_on": "takes steps behind it that may write",
+}
+"""Arguments with which a tool that only reads would do more."""
 
 RUN_ID = re.compile(RUN_ID_PATTERN)
 Request = ServerRequestContext[Any, Any]
@@ -220,8 +227,9 @@ class Offer:
         if params.name not in self.entries:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}", {"tools": list(self.entries)})
         arguments = params.arguments or {}
-        if self.read_only and arguments.get("revive"):
-            return self._answer(_read_only(params.name))
+        changing = next((name for name in CHANGING if arguments.get(name)), None)
+        if self.read_only and changing:
+            return self._answer(_read_only(params.name, changing))
         notes = Notes(request)
         try:
             result = await anyio.to_thread.run_sync(
@@ -365,11 +373,11 @@ def _entry(tool: AnyTool) -> types.Tool:
     return types.Tool.model_validate(described_for_mcp(tool))
 
 
-def _read_only(tool: str) -> ToolResult:
+def _read_only(tool: str, argument: str) -> ToolResult:
     problem = Problem(
         code="denied.read_only",
-        message=f"This server only reads, and {tool} with revive starts a run's supervisor again",
-        expected=f"{tool} without revive",
+        message=f"This server only reads, and {tool} with {argument} {CHANGING[argument]}",
+        expected=f"{tool} without {argument}",
         remedy="ask for a server without --read-only",
         retry="after_fix",
     )

@@ -31,12 +31,14 @@ from skill_tools.tools.prepare_demo import PREPARE_DEMO
 from skill_tools.tools.preview import PREVIEW
 from skill_tools.tools.render_compare import RENDER_COMPARE
 from skill_tools.tools.report import REPORT
+from skill_tools.tools.run import run_tool
 from skill_tools.tools.select_flow import SELECT_FLOW
 from skill_tools.tools.stage_artifacts import STAGE_ARTIFACTS
 from skill_tools.tools.submit import SUBMIT
+from skill_tools.tools.walking import take
 
 # In the order in which a run uses them.
-TOOLS: Mapping[str, AnyTool] = MappingProxyType(
+STEPS: Mapping[str, AnyTool] = MappingProxyType(
     {
         tool.name: tool
         for tool in (
@@ -62,6 +64,8 @@ TOOLS: Mapping[str, AnyTool] = MappingProxyType(
         )
     }
 )
+RUN = run_tool(STEPS)
+TOOLS: Mapping[str, AnyTool] = MappingProxyType({RUN.name: RUN, **STEPS})
 
 
 def call(
@@ -86,7 +90,7 @@ def call(
         return _unknown_tool(name)
     try:
         with opened(settings or Settings.read(), on_note) as context:
-            return TOOLS[name].call(arguments or {}, context)
+            return take(name, arguments or {}, TOOLS, context)
     except VdaError as error:
         return failed(name, error)
 
@@ -104,14 +108,8 @@ def opened(settings: Settings, on_note: Callable[[Note], None] | None = None) ->
 
 def failed(tool: str, error: VdaError) -> ToolResult:
     """Return the result of a call that never got onto its road."""
-    problem = Problem(
-        code=error.code,
-        message=error.message,
-        expected=error.expected,
-        remedy=error.remedy,
-        retry=error.retry,
-    )
-    return ToolResult(ok=False, tool=tool, status="failed", problem=problem)
+    problem = Problem.of(error)
+    return ToolResult(ok=False, tool=tool, status=problem.status, problem=problem)
 
 
 def _unknown_tool(name: str) -> ToolResult:

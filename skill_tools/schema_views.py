@@ -54,7 +54,7 @@ def mcp(tool: AnyTool) -> Schema:
         "name": tool.name,
         "title": title,
         "description": tool.summary,
-        "inputSchema": _lean(input_schema(tool)),
+        "inputSchema": _lean_input(tool),
         "outputSchema": result_schema(tool),
         "annotations": {
             "title": title,
@@ -68,13 +68,13 @@ def mcp(tool: AnyTool) -> Schema:
 
 def openai(tool: AnyTool) -> Schema:
     """Return a tool as OpenAI's Chat Completions protocol takes it, and with it most model servers."""
-    function = {"name": tool.name, "description": tool.summary, "parameters": _lean(input_schema(tool))}
+    function = {"name": tool.name, "description": tool.summary, "parameters": _lean_input(tool)}
     return {"type": "function", "function": function}
 
 
 def openai_strict(tool: AnyTool) -> Schema:
     """Return a tool for OpenAI's strict mode; `from_strict` turns what a model answers back."""
-    parameters = _rewritten(_lean(input_schema(tool)), _openai_strict)
+    parameters = _rewritten(_lean_input(tool), _openai_strict)
     function = {
         "name": tool.name,
         "description": tool.summary,
@@ -90,7 +90,7 @@ def anthropic(tool: AnyTool) -> Schema:
     Its schema keeps to what strict mode takes, apart from maps with free keys. `strict` is left to the
     caller: all tools of a request share one grammar, whose size is bounded.
     """
-    schema = _rewritten(_lean(input_schema(tool)), _anthropic)
+    schema = _rewritten(_lean_input(tool), _anthropic)
     return {"name": tool.name, "description": tool.summary, "input_schema": schema}
 
 
@@ -148,9 +148,10 @@ def _rewritten(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     return change(node)
 
 
-def _lean(schema: Schema) -> Schema:
-    """Return a schema without what repeats a name, and with `T or null` as one list of types."""
-    return _rewritten(schema, _without_noise)
+def _lean_input(tool: AnyTool) -> Schema:
+    """Return what a tool takes, without what repeats a name or the tool's own sentence."""
+    lean = _rewritten(input_schema(tool), _without_noise)
+    return {key: value for key, value in lean.items() if key != "description"}
 
 
 def _without_noise(node: Schema) -> Schema:

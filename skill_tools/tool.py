@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from skill_tools.errors import EXIT_CODES, InputError, NeedsInput, Retry, VdaError
+from skill_tools.errors import EXIT_CODES, InputError, NeedsInput, PolicyDenied, Retry, VdaError
 
 Status = Literal["done", "running", "needs_input", "denied", "failed"]
 Verdict = Literal["fix", "note", "ask", "deny"]
@@ -72,6 +72,24 @@ class Problem(Closed):
     expected: str = ""
     remedy: str = ""
     retry: Retry = "never"
+
+    @classmethod
+    def of(cls, error: VdaError) -> Problem:
+        """Return what an error says."""
+        return cls(
+            code=error.code,
+            message=error.message,
+            expected=error.expected,
+            remedy=error.remedy,
+            retry=error.retry,
+        )
+
+    @property
+    def status(self) -> Status:
+        """How a call ends that has this problem: its code's family says it."""
+        family = self.code.partition(".")[0]
+        known: Mapping[str, Status] = {NeedsInput.family: "needs_input", PolicyDenied.family: "denied"}
+        return known.get(family, "failed")
 
 
 class ToolResult(Closed):
@@ -174,7 +192,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
         try:
             result = self._walk(arguments, road, seen)
         except VdaError as error:
-            result = self._failed(_problem(error), _run_id_in(arguments))
+            result = self._failed(Problem.of(error), _run_id_in(arguments))
         return road.record(arguments, result, seen)
 
     def _walk(
@@ -188,7 +206,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             outcome: Outcome[OutputT] | Problem = self.steps(ruling.input, road)
             first: list[NextStep] = []
         except VdaError as error:
-            outcome = _problem(error)
+            outcome = Problem.of(error)
             first = _first(error)
         found = road.after(self, ruling, outcome)
         seen |= found.seen
@@ -203,7 +221,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             ok=outcome.problem is None,
             tool=self.name,
             run_id=outcome.run_id,
-            status="failed" if outcome.problem else outcome.status,
+            status=outcome.problem.status if outcome.problem else outcome.status,
             problem=outcome.problem,
             data=outcome.data.model_dump(mode="json"),
             decisions=decisions,
@@ -244,14 +262,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
         )
 
     def _failed(self, problem: Problem, run_id: str | None) -> ToolResult:
-        asking = problem.code.startswith(f"{NeedsInput.family}.")
-        return ToolResult(
-            ok=False,
-            tool=self.name,
-            run_id=run_id,
-            status="needs_input" if asking else "failed",
-            problem=problem,
-        )
+        return ToolResult(ok=False, tool=self.name, run_id=run_id, status=problem.status, problem=problem)
 
 
 AnyTool = Tool[Any, Any, Any]
@@ -260,16 +271,6 @@ AnyTool = Tool[Any, Any, Any]
 def _run_id_in(arguments: Mapping[str, JsonValue]) -> str | None:
     run_id = arguments.get("run_id")
     return run_id if isinstance(run_id, str) else None
-
-
-def _problem(error: VdaError) -> Problem:
-    return Problem(
-        code=error.code,
-        message=error.message,
-        expected=error.expected,
-        remedy=error.remedy,
-        retry=error.retry,
-    )
 
 
 def _first(error: VdaError) -> list[NextStep]:

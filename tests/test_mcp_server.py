@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +11,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import httpx
@@ -24,8 +24,9 @@ from mcp_types import INVALID_PARAMS, CallToolResult, TextResourceContents
 
 from skill_tools.errors import InputError
 from skill_tools.mcp_server import Abandoned, Notes, is_loopback, serve_http
-from skill_tools.registry import TOOLS
+from skill_tools.registry import STEPS, TOOLS
 from skill_tools.tools.context import Note
+from tests.mcp_bench import HttpServer, command, environment
 from tests.tools.workspace_bench import REPOSITORY, Workspace
 
 TOKEN = "a-long-random-text"  # noqa: S105 - made for these tests
@@ -41,17 +42,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def command(workspace: Workspace, *options: str) -> list[str]:
-    """Return the command line of a server."""
-    return [sys.executable, "-m", "skill_tools.cli", "mcp", "--workspace", str(workspace.root), *options]
-
-
-def environment(workspace: Workspace, **more: str) -> dict[str, str]:
-    """Return an environment without anybody's keys."""
-    plain = {"PATH": os.environ["PATH"], "HOME": str(workspace.folder), "PYTHONPATH": str(REPOSITORY)}
-    return {**plain, "VDA_DATA_ROOTS": str(workspace.folder / "data"), "VDA_ENGINE": "local", **more}
-
-
 @pytest.fixture
 def over_stdio(workspace: Workspace) -> Connect:
     """Give what connects to a new server on its pipes."""
@@ -64,31 +54,6 @@ def over_stdio(workspace: Workspace) -> Connect:
             yield client
 
     return connect
-
-
-class HttpServer:
-    """A server on a free port of this machine, and where it listens."""
-
-    def __init__(self, workspace: Workspace, *options: str, **more: str) -> None:
-        self.process = subprocess.Popen(
-            command(workspace, "--http", "0", *options),
-            env=environment(workspace, **more),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        said = self.process.stderr.readline()
-        assert said.startswith("listening on "), said
-        self.url = said.removeprefix("listening on ").strip()
-
-    def __enter__(self) -> Self:
-        """Give the server that listens already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process as an init system does."""
-        self.process.terminate()
-        self.process.communicate(timeout=20)
 
 
 @pytest.fixture
@@ -136,7 +101,7 @@ async def test_every_tool_is_listed_in_order_with_both_schemas_and_its_effects(c
         assert hints.read_only_hint is TOOLS[tool.name].effects.read_only
         assert None not in {hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint}
     destructive = {tool.name for tool in listed if tool.annotations and tool.annotations.destructive_hint}
-    assert destructive == {"cancel", "preflight"}
+    assert destructive == {"cancel", "preflight", "run"}
 
 
 @pytest.mark.anyio
@@ -205,14 +170,17 @@ async def test_clients_of_the_older_protocol_are_served(over_stdio: Connect) -> 
 
 @pytest.mark.anyio
 async def test_read_only_offers_nothing_that_changes_anything(over_http: Connect) -> None:
-    """With `--read-only` other tools are unknown, and poll can't start a supervisor again."""
+    """With `--read-only` other tools are unknown, and no argument makes one do more than read."""
     async with over_http("--read-only") as client:
         listed = {tool.name for tool in (await client.list_tools()).tools}
         with pytest.raises(MCPError):
             await client.call_tool("submit", {"run_id": "run-00000000"})
-        revived = await client.call_tool("poll", {"run_id": "run-00000000", "revive": True})
+        changing = [
+            await client.call_tool("poll", {"run_id": "run-00000000", "revive": True}),
+            await client.call_tool("estimate_time", {"run_id": "run-00000000", "go_on": True}),
+        ]
     assert listed == {tool.name for tool in TOOLS.values() if tool.effects.read_only}
-    assert said(revived)["problem"]["code"] == "denied.read_only"
+    assert [said(one)["problem"]["code"] for one in changing] == ["denied.read_only"] * 2
 
 
 @pytest.mark.anyio
@@ -283,6 +251,60 @@ async def test_a_cancelled_poll_leaves_the_server_answering(connect: Connect, wo
             group.cancel_scope.cancel()
         ended = said(await client.call_tool("cancel", {"run_id": step["arguments"]["run_id"]}))
     assert ended["ok"]
+
+
+@pytest.mark.anyio
+async def test_a_whole_run_is_one_call(connect: Connect, workspace: Workspace) -> None:
+    """`run` tells of every step as progress, and answers with the media and the report of the run."""
+    phrases: list[str] = []
+
+    async def on_progress(_done: float, _total: float | None, message: str | None) -> None:
+        phrases.append(message or "")
+
+    async with connect() as client:
+        schema = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}["run"]
+        answer = await client.call_tool("run", {"clips": [workspace.clip()]}, progress_callback=on_progress)
+        result = said(answer)
+        page = (await client.read_resource(f"vda://runs/{result['run_id']}/report.html")).contents[0]
+    assert (result["status"], result["data"]["complete"], result["next"]) == ("done", True, [])
+    jsonschema.validate(result, schema or {})
+    told = [name for name in STEPS if any(phrase.startswith(f"{name} ·") for phrase in phrases)]
+    assert told == [step["tool"] for step in dict_by_tool(result["data"]["steps"])]
+    assert [block.type for block in answer.content] == ["text", "resource_link"]
+    assert isinstance(page, TextResourceContents)
+
+
+def dict_by_tool(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each tool's first step, in the order of the list of tools."""
+    first = {step["tool"]: step for step in reversed(steps)}
+    return [first[name] for name in STEPS if name in first]
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_run_goes_on_and_is_picked_up(connect: Connect, workspace: Workspace) -> None:
+    """What was submitted is not lost with the call: the run's id, told as progress, completes it."""
+    wishes = {"clips": [workspace.clip(frames=60)], "flow": "auto_labeling"}
+    async with connect() as client:
+        phrases: list[str] = []
+        submitted = anyio.Event()
+
+        async def on_progress(_done: float, _total: float | None, message: str | None) -> None:
+            phrases.append(message or "")
+            if phrases[-1].startswith("submit"):
+                submitted.set()
+
+        async def whole_run() -> None:
+            await client.call_tool("run", wishes, progress_callback=on_progress)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(whole_run)
+            await submitted.wait()
+            group.cancel_scope.cancel()
+        (run_id,) = {found[0] for phrase in phrases if (found := re.search(r"run-[0-9a-f]{8}", phrase))}
+        result = said(await client.call_tool("run", {"run_id": run_id}))
+    assert result["data"]["complete"] is True, result
+    with workspace.journal() as journal:
+        assert sorted(one.batch for one in journal.submissions(run_id)) == ["0", "cache"]
 
 
 def test_a_tool_stops_at_its_next_note_once_the_call_is_abandoned() -> None:

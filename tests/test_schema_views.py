@@ -29,6 +29,19 @@ from tests.tools.workspace_bench import Workspace
 GOLDEN = Path(__file__).parent / "golden" / "tools"
 MAX_NESTING = 5
 MAX_PROPERTIES = 100
+MAX_TEXT = 15_000
+NAME = r"[A-Za-z0-9_-]{1,64}"
+FORMATS_OF_OPENAI_STRICT = {
+    "date-time",
+    "time",
+    "date",
+    "duration",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "uuid",
+}
 
 # What OpenAI's strict mode knows; a keyword that is not here refuses the whole request.
 KNOWN_TO_OPENAI_STRICT = {
@@ -81,6 +94,21 @@ def parts(schema: dict[str, Any], depth: int = 0) -> Iterator[tuple[int, dict[st
         yield from parts(option, depth)
 
 
+def nesting(schema: dict[str, Any]) -> int:
+    """Return how many objects and lists lie within each other, the root among them."""
+    inside = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    inside += [schema["items"]] if isinstance(schema.get("items"), dict) else []
+    inside += schema.get("anyOf", [])
+    deepest = max((nesting(part) for part in inside), default=0)
+    return deepest + bool({"object", "array"} & kinds_of(schema))
+
+
+def kinds_of(schema: dict[str, Any]) -> set[str]:
+    """Return the types that a schema takes."""
+    kinds = schema.get("type", [])
+    return {kinds} if isinstance(kinds, str) else set(kinds)
+
+
 def strict(tool: str) -> dict[str, Any]:
     """Return the parameters of a tool as OpenAI's strict mode sees them."""
     parameters: dict[str, Any] = openai_strict(TOOLS[tool])["function"]["parameters"]
@@ -94,6 +122,14 @@ def test_each_view_is_as_agreed(name: str) -> None:
     assert [VIEWS[name](tool) for tool in TOOLS.values()] == expected
 
 
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_command_line_prints_each_view(name: str, workspace: Workspace) -> None:
+    """`vda tools --format` gives a program just what the golden file holds, for all tools or for one."""
+    expected = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    assert json.loads(workspace.vda("tools", "--format", name).stdout) == expected
+    assert json.loads(workspace.vda("tools", "run", "--format", name).stdout) == expected[0]
+
+
 @pytest.mark.parametrize("view", VIEWS.values(), ids=list(VIEWS))
 def test_views_are_pure(view: Callable[..., Any]) -> None:
     """A view gives the same twice and leaves the canonical schema as it was."""
@@ -105,7 +141,7 @@ def test_views_are_pure(view: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("tool", TOOLS)
 def test_names_fit_every_provider(tool: str) -> None:
     """A name has at most 64 letters, digits, underscores and hyphens; a description is there."""
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tool)
+    assert re.fullmatch(NAME, tool)
     assert 0 < len(TOOLS[tool].summary) <= 1_024
 
 
@@ -115,19 +151,38 @@ def test_openai_strict_keeps_to_what_strict_mode_takes(tool: str) -> None:
     schema = strict(tool)
     assert schema["type"] == "object"
     assert "anyOf" not in schema
+    assert nesting(schema) <= MAX_NESTING
     count = 0
-    for depth, part in parts(schema):
+    for _, part in parts(schema):
         assert set(part) <= KNOWN_TO_OPENAI_STRICT, part
-        assert depth <= MAX_NESTING * 2
-        kinds = part.get("type", [])
-        if "object" in ([kinds] if isinstance(kinds, str) else kinds):
+        assert part.get("format", "date") in FORMATS_OF_OPENAI_STRICT
+        if "object" in kinds_of(part):
             assert part["additionalProperties"] is False
             assert part["required"] == list(part["properties"])
+            assert all(re.fullmatch(NAME, name) for name in part["properties"])
             count += len(part["properties"])
-        if "array" in ([kinds] if isinstance(kinds, str) else kinds):
+        if "array" in kinds_of(part):
             assert {"type", "$ref"} & set(part["items"])
         assert "(?" not in part.get("pattern", "")
     assert count <= MAX_PROPERTIES
+    assert len(json.dumps(schema)) <= MAX_TEXT
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_roots_are_plain_objects_everywhere(tool: str) -> None:
+    """No provider takes a choice at the root; MCP's schemas, both, are valid and of an object."""
+    entry = mcp(TOOLS[tool])
+    roots = [
+        entry["inputSchema"],
+        entry["outputSchema"],
+        openai(TOOLS[tool])["function"]["parameters"],
+        anthropic(TOOLS[tool])["input_schema"],
+    ]
+    for root in roots:
+        assert root["type"] == "object"
+        assert not {"anyOf", "oneOf", "allOf"} & set(root)
+        jsonschema.Draft202012Validator.check_schema(root)
+    assert {type(hint) for name, hint in entry["annotations"].items() if name != "title"} == {bool}
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -11,7 +11,8 @@ from skill_tools.registry import TOOLS, opened
 from skill_tools.terminal import ProgressLine, phrase
 from skill_tools.tool import Closed, Effects, NextStep, Outcome, Tool, ToolResult
 from skill_tools.tools.context import Context, Note
-from skill_tools.walk import MAX_VISITS, next_step, resume, walk
+from skill_tools.tools.walking import MAX_VISITS, next_step
+from skill_tools.walk import resume, walk
 from tests.tools.workspace_bench import Workspace
 
 
@@ -34,7 +35,7 @@ def test_after_each_step_another_process_knows_the_next(workspace: Workspace) ->
     passed = ["select_flow"]
     while step.tool != "submit":
         assert step.arguments["run_id"] == run_id
-        result = workspace.follow(step)
+        result = workspace.step(step)
         assert result.ok, result.problem
         passed.append(result.tool)
         assert next_of(workspace, run_id) == result.next[0]
@@ -63,6 +64,18 @@ def test_a_run_that_was_sent_is_asked_after_and_revived(workspace: Workspace, to
     workspace.pretend(ToolResult(ok=True, tool=tool, run_id=run_id, status="running"))
     step = next_of(workspace, run_id)
     assert (step.tool, step.arguments["revive"]) == ("poll", True)
+
+
+def test_a_run_that_was_sent_before_its_result_was_written_is_asked_after(workspace: Workspace) -> None:
+    """Whoever was killed between the sending and the writing has sent it; nobody sends it again."""
+    run_id = workspace.begin(workspace.clip(), flow="auto_labeling")
+    workspace.pass_until(run_id, "submit")
+    assert next_of(workspace, run_id).tool == "submit"
+    with workspace.journal() as journal:
+        assert journal.claim(run_id, "0", {}, "local")
+        assert next_of(workspace, run_id).tool == "submit"
+        journal.settle(run_id, "0", "sent", "car-1")
+    assert next_of(workspace, run_id).tool == "poll"
 
 
 def test_an_unknown_run_is_not_resumed(workspace: Workspace) -> None:

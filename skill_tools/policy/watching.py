@@ -23,14 +23,14 @@ def _heartbeat(facts: Facts) -> Finding | None:
 
 def _continue(facts: Facts) -> Finding | None:
     after = facts.after
-    if after is None or after.problem is not None or "state" not in after.data:
+    if after is None or after.problem is not None or after.next:
         return None
-    green = after.data["state"] == "COMPLETED" or after.running
-    if not green or after.next:
+    state = after.data.get("state")
+    if state != "COMPLETED" and not after.running:
         return None
     return Finding(
         "a heartbeat goes on and a green stage flows into the next, so a next call is named",
-        {"state": after.data["state"]},
+        {"state": state},
         facts.step("poll", "follows the run"),
     )
 

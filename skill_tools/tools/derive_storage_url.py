@@ -71,13 +71,12 @@ def _own_storage(run: RunRecord | None, context: Context) -> str:
 
 
 def _next(run: RunRecord) -> list[NextStep]:
-    if run.demo:
-        return [NextStep(tool="prepare_demo", arguments={"run_id": run.run_id}, why="gets the demo's clips")]
-    return [
-        NextStep(
-            tool="prepare_dataset", arguments={"run_id": run.run_id}, why="puts the clips into the storage"
-        )
-    ]
+    tool, why = (
+        ("prepare_demo", "gets the demo's clips")
+        if run.demo
+        else ("prepare_dataset", "puts the clips into the storage")
+    )
+    return [NextStep(tool=tool, arguments={"run_id": run.run_id, "go_on": True}, why=why)]
 
 
 DERIVE_STORAGE_URL = Tool(

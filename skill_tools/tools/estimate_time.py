@@ -10,7 +10,7 @@ from skill_tools.journal import Journal, RunRecord
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context
-from skill_tools.tools.fields import Line, Name, RunId
+from skill_tools.tools.fields import GoOn, Line, Name, RunId
 
 MEGA = 1e6
 # Megapixels a second of a 2-core machine without a GPU, until this machine's own runs are known.
@@ -26,6 +26,7 @@ class EstimateTimeInput(Closed):
     """The run to estimate."""
 
     run_id: RunId
+    go_on: GoOn = False
 
 
 class Phase(Closed):

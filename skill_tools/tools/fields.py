@@ -19,6 +19,7 @@ Line = Annotated[str, StringConstraints(max_length=2_000)]
 Url = Annotated[str, StringConstraints(min_length=3, max_length=2_048)]
 # No path of any system holds NUL, and the calls that take one break down at it.
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00]+$")]
+GoOn = Annotated[bool, Field(description="Take the rest of this phase in the same call.")]
 Values = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")],

@@ -93,7 +93,9 @@ def poll(given: PollInput, context: Context) -> Outcome[PollOutput]:
         step = NextStep(tool="submit", arguments={"run_id": run.run_id}, why="sends what is left")
         return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
     step = NextStep(
-        tool="stage_artifacts", arguments={"run_id": run.run_id}, why="brings the run's files here"
+        tool="stage_artifacts",
+        arguments={"run_id": run.run_id, "go_on": True},
+        why="brings the run's files here",
     )
     return Outcome(data, run.run_id, messages=[Message(body=text)], next=[step])
 

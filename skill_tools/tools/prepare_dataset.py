@@ -18,7 +18,7 @@ from skill_tools.media.probe import probe
 from skill_tools.storage.url import dataset_name_like, file_path, is_stem
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
-from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Url
+from skill_tools.tools.fields import GoOn, Line, Name, PathText, RunId, Stem, Url
 
 CHUNK_BYTES = 1 << 20
 
@@ -30,6 +30,7 @@ class PrepareDatasetInput(Closed):
     clips: Annotated[list[PathText], Field(max_length=1_000)] = Field(
         default_factory=list, description="The user's clips again; they can't be others."
     )
+    go_on: GoOn = False
 
 
 class PreparedClip(Closed):

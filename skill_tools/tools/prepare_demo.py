@@ -18,7 +18,7 @@ from skill_tools.policy.inputs import DEMO_REPOSITORY
 from skill_tools.settings import Settings
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
-from skill_tools.tools.fields import Name, PathText, RunId
+from skill_tools.tools.fields import GoOn, Name, PathText, RunId
 
 
 class PrepareDemoInput(Closed):
@@ -32,6 +32,7 @@ class PrepareDemoInput(Closed):
     repository_was_asked_for: bool = Field(
         default=False, description="The user named the other repository in so many words."
     )
+    go_on: GoOn = False
 
 
 class PrepareDemoOutput(Closed):

@@ -189,7 +189,9 @@ def _outcome(record: RunRecord) -> Outcome[SelectFlowOutput]:
     )
     text = f"{record.run_id}: {flow.name} on the {record.engine} engine ({record.engine_reason}), for {what}."
     step = NextStep(
-        tool="estimate_time", arguments={"run_id": record.run_id}, why="gives the time overview first"
+        tool="estimate_time",
+        arguments={"run_id": record.run_id, "go_on": True},
+        why="gives the time overview first",
     )
     return Outcome(data, record.run_id, messages=[Message(body=text)], next=[step])
 

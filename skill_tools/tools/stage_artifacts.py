@@ -22,7 +22,7 @@ from skill_tools.storage.mirror import RunMirror
 from skill_tools.storage.url import Layout, parse
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
-from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem, Url
+from skill_tools.tools.fields import GoOn, Line, Name, PathText, RunId, Stem, Url
 
 
 class StageArtifactsInput(Closed):
@@ -34,6 +34,7 @@ class StageArtifactsInput(Closed):
     video: Stem | None = Field(None, description="The clip whose paths are printed; the first otherwise.")
     run_local_dir: PathText | None = Field(None, description="A folder in the workspace.")
     input_local_video: PathText | None = Field(None, description="The user's own copy of the clip.")
+    go_on: GoOn = False
 
 
 class StagedVariant(Closed):

@@ -110,7 +110,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     ]
     while results[-1].next and len(results) < MAX_STEPS:
         assert results[-1].ok, results[-1].problem
-        results.append(workspace.follow(results[-1].next[0]))
+        results.append(workspace.step(results[-1].next[0]))
     assert results[-1].tool == "report", results[-1].problem
     return Finished(workspace, str(results[-1].run_id), results=results)
 

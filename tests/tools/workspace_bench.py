@@ -80,6 +80,12 @@ class Workspace:
         """Make a call that a result named."""
         return self.call(step.tool, **step.arguments)
 
+    def step(self, step: NextStep) -> ToolResult:
+        """Make a call that a result named, and it alone."""
+        return self.call(
+            step.tool, **{name: value for name, value in step.arguments.items() if name != "go_on"}
+        )
+
     def begin(self, *clips: str, engine: str = "local", **wanted: Any) -> str:
         """Begin a run and return its id."""
         result = self.call("select_flow", clips=list(clips), engine=engine, **wanted)
@@ -93,7 +99,7 @@ class Workspace:
             assert result.ok, result.problem
             if result.next[0].tool == tool:
                 return result
-            result = self.follow(result.next[0])
+            result = self.step(result.next[0])
         raise AssertionError(f"{run_id} never came to {tool}")
 
     @contextmanager

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +51,7 @@ _FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "mjpeg", "prores", "png"})
 """Codecs whose packets, sound and read from the start, give a picture each."""
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
+_CV_CPU_AVX_512F = 13  # OpenCV's number, from cvdef.h
 _COARSE_TICK_S = Fraction(1, 2000)
 
 
@@ -230,6 +232,10 @@ class ClipWriter:
         options = {"crf": str(self._crf), "preset": preset}
         if codec == "av1":
             options["svtav1-params"] = "lp=0"
+        elif _has_avx512():
+            # x264's AVX-512 code was seen to give other bits now and then for the same pictures, on a busy
+            # machine; its AVX2 code is as fast and gives the same ones each time.
+            options["x264-params"] = "asm=avx2"
         stream: VideoStream = self._out.add_stream(  # type: ignore[assignment]  # typed by literal names
             CODECS[codec], rate=self._rate, options=options
         )
@@ -456,6 +462,13 @@ def _seconds(part: Packet[Any] | VideoFrame | None) -> str:
     if part is None or part.dts is None or part.time_base is None:
         return "without a time"
     return f"at {float(part.dts * part.time_base):.3f} s"
+
+
+@cache
+def _has_avx512() -> bool:
+    import cv2
+
+    return bool(cv2.checkHardwareSupport(_CV_CPU_AVX_512F))
 
 
 def _mp4_options(tick: Fraction) -> dict[str, str]:

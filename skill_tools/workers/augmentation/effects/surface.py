@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
-from skill_tools.workers.augmentation.planes import Map, Planes, as_codes, grow, shrink
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, grow, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
 _HALF = 0.5
 _TRUSTED = 0.5
+_MUD = (-12.0, 7.0)  # codes of Cb and Cr
 _ALL_IN_ONE = np.empty(0, np.int16)  # a second map for `cv2.remap` where the first holds both coordinates
 
 
@@ -163,18 +164,10 @@ class WetGround:
         if view.geometry is not self._geometry:
             self._geometry = view.geometry
             self._prepare(view)
-        free = 1 - view.foreground
-        share, passes = self._share * free, 1 - self._loss * free
-        shut = 1 - passes
-        mirrored = self._mirrored(view)
-        mud = self._mud * free
         black = self._scene.levels.black
-        return Change(
-            passes,
-            shut * black + share * (mirrored[0] - black),
-            shut * 128 + share * (mirrored[1] - 128) + mud * (self._above[1] - 128 - 12.0),
-            shut * 128 + share * (mirrored[2] - 128) + mud * (self._above[2] - 128 + 7.0),
-        )
+        (mirrored,) = self._mirrored((view.small.y,), self._above[:1], view.foreground)
+        add = self._loss * black + self._share * (mirrored - black)
+        return Change(self._passes, add, *self._add_chroma).where(1 - view.foreground)
 
     def _prepare(self, view: View) -> None:
         geometry, film, scene = view.geometry, self._film, self._scene
@@ -201,24 +194,37 @@ class WetGround:
         kept = kept * (1 - 0.35 * pool)
         self._share = share.astype(np.float32)
         self._loss = (geometry.ground * (1 - kept * (1 - 0.5 * self._share))).astype(np.float32)
-        self._mud = (geometry.ground * pool * film.mud).astype(np.float32)
+        self._passes = 1 - self._loss
         self._stands = (geometry.ground < 0.5).astype(np.float32)
+        self._add_chroma = self._chroma(source, geometry.ground * pool * film.mud)
 
-    def _mirrored(self, view: View) -> tuple[Map, Map, Map]:
-        """Return the Y, Cb, Cr codes that each pixel mirrors; blurred, so half the small size is enough."""
-        small = view.small
-        size = small.y.shape[::-1]
+    def _chroma(self, source: Planes, mud: Map) -> tuple[Map, Map]:
+        """Return what chroma gains; what moves by is mirrored in its light alone, which is what shows."""
+        standing = np.zeros_like(self._stands)
+        mirrored = self._mirrored((source.u, source.v), self._above[1:], standing)
+        add_u, add_v = (
+            self._loss * 128 + self._share * (image - 128) + mud * (above - 128 + tint)
+            for image, above, tint in zip(mirrored, self._above[1:], _MUD, strict=True)
+        )
+        return add_u.astype(np.float32), add_v.astype(np.float32)
+
+    def _mirrored(self, planes: Sequence[Plane], above: Sequence[float], foreground: Map) -> Sequence[Map]:
+        """Return the codes that each pixel mirrors in each of the planes; half the small size is enough.
+
+        Args:
+            planes: Of the small size.
+            above: Their codes of the light where nothing stands.
+            foreground: What stands before the background, 0 to 1.
+        """
+        size = foreground.shape[::-1]
         half = max(1, size[0] // 2), max(1, size[1] // 2)
-        stands = cv2.resize(cv2.max(self._stands, view.foreground), half, interpolation=cv2.INTER_AREA) > 0.4
+        stands = cv2.resize(cv2.max(self._stands, foreground), half, interpolation=cv2.INTER_AREA) > 0.4
         columns, rows = self._grid(half)
         # Counted from 1, so that 0 is a column's part above which nothing stands.
         contact = np.maximum.accumulate((rows + np.int16(1)) * stands, axis=0)
-        picture = cv2.merge(
-            [*(shrink(plane, *half) for plane in (small.y, small.u, small.v)), as_codes(stands)]
-        )
         # What is mirrored from outside the picture is nothing that stands.
-        image = cv2.remap(
-            picture,
+        images = cv2.remap(
+            cv2.merge([as_codes(stands), *(shrink(plane, *half) for plane in planes)]),
             cv2.merge([columns, 2 * contact - rows - 1]),
             _ALL_IN_ONE,
             cv2.INTER_NEAREST,
@@ -226,12 +232,11 @@ class WetGround:
         )
         # Far below its foot a thing's image is lost in the roughness.
         fade = np.clip(1.15 - (rows + 1 - contact) * np.float32(1 / (0.40 * half[1])), 0, 1)
-        weight = cv2.blur(cv2.extractChannel(image, 3) * fade, (1, 3)) / np.float32(255)
-        y, u, v = (
-            grow(above + weight * (plane - np.float32(above)), size)
-            for plane, above in zip(cv2.split(cv2.blur(image, (1, 3)))[:3], self._above, strict=True)
-        )
-        return y, u, v
+        weight = cv2.blur(cv2.extractChannel(images, 0) * fade, (1, 3)) / np.float32(255)
+        return [
+            grow(light + weight * (plane - np.float32(light)), size)
+            for plane, light in zip(cv2.split(cv2.blur(images, (1, 3)))[1:], above, strict=True)
+        ]
 
     def _grid(self, size: tuple[int, int]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         if self._places is None:

@@ -1,5 +1,6 @@
 """What a variant costs; `python tests/bench/augment.py` prints it.
 
+With albumentations 2.0.8 and kornia 0.9 installed, it also prints what they take for the effects they have.
 Each variant is made by the worker in a process of its own and then transcoded bare, by the same decoder
 and encoder settings, in another; the ratio of the two is the figure to look at, since both feel the same
 machine. The clips are the sample, scaled: softer than footage of that size, which is cheap to encode
@@ -21,7 +22,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from fractions import Fraction
 from io import StringIO
-from itertools import islice
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ CRF, PRESET = 20, "veryfast"
 SINGLES = tuple({variable: value} for variable, values in VALUES.items() for value in values)
 MIXED = {"weather": "rain", "time_of_day": "evening", "surface": "wet"}
 LARGE = ({}, {"weather": "clear"}, {"weather": "rain"}, {"time_of_day": "evening"}, {"surface": "wet"}, MIXED)
+SEVERAL = ({"weather": "rain"}, {"time_of_day": "evening"}, {"weather": "snow"})
 LARGE_FRAMES = 36
 SIZES = {"720p": (1280, 720), "4K": (3840, 2160)}
 LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500)}
@@ -77,14 +79,14 @@ def _peak_mb() -> float:
 
 
 def write_scaled(target: Path, size: tuple[int, int], frames: int) -> None:
-    """Write the sample's middle, at the aspect of `size`, scaled to it."""
+    """Write the sample's middle, at the aspect of `size`, scaled to it; played forth and back if need be."""
     info = probe(SAMPLE)
     height = info.width * size[1] // size[0]
     top = (info.height - height) // 2
-    with _writer(target, size, info.fps, info.time_base) as writer:
-        for frame in islice(read_frames(SAMPLE), frames):
-            picture = frame.to_ndarray(format="bgr24")[top : top + height]
-            writer.write_bgr(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), frame.pts or 0)
+    read = [frame.to_ndarray(format="bgr24")[top : top + height] for frame in read_frames(SAMPLE)]
+    with _writer(target, size, info.fps, 1 / info.fps) as writer:
+        for index, picture in zip(range(frames), cycle(read + read[-2:0:-1]), strict=False):
+            writer.write_bgr(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), index)
 
 
 def transcode(source: Path, target: Path) -> None:
@@ -112,6 +114,23 @@ def make(config: Path, clip: Path, folder: Path, values: Mapping[str, str]) -> N
     make_variants([load_config(config, given)])
 
 
+def make_all(config: Path, clip: Path, folder: Path, wishes: tuple[Mapping[str, str], ...]) -> None:
+    """Make several variants in one pass."""
+    make_variants(
+        [
+            load_config(
+                config,
+                [
+                    f"data.input_video={clip}",
+                    f"data.output_dir={folder / str(index)}",
+                    *(f"augmentation.sampled_vars.{name}={value}" for name, value in wish.items()),
+                ],
+            )
+            for index, wish in enumerate(wishes)
+        ]
+    )
+
+
 def lumas(path: Path) -> np.ndarray:
     """Return the mean luma of each frame."""
     return np.array([frame.to_ndarray(format="gray").mean() for frame in read_frames(path)])
@@ -126,6 +145,7 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
     """Print one line a variant: its cost by its own bare transcode, memory, steadiness, edges."""
     clip, config = folder / f"{label}.mp4", folder / "config.yaml"
     write_scaled(clip, SIZES[label], frames)
+    bare_mb = measured(transcode, clip, folder / "bare.mp4").peak_mb
     # Retries off: a ratio is that of one rendering.
     config.write_text(
         "data: {input_video: '', output_dir: ''}\npipeline: {retry: 0}\n"
@@ -133,7 +153,10 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
     )
     source_jitter = jitter(clip)
     limit, most_mb = LIMITS[label]
-    print(f"\n{label}, {frames} frames; wanted: time by bare transcode <= {limit}, memory <= {most_mb} MB")
+    print(
+        f"\n{label}, {frames} frames; wanted: time by bare transcode <= {limit}, memory <= {most_mb} MB"
+        f" (bare {bare_mb:.0f})"
+    )
     print(
         f"{'variant':32}{'fps':>6}{'bare ms':>9}{'ms':>7}{'ratio':>7}{'cpu':>6}{'effects':>9}"
         f"{'MB':>6}{'jitter':>8}{'edges':>7}"
@@ -173,6 +196,25 @@ def _name(wish: Mapping[str, str]) -> str:
     return (
         " + ".join(f"{name}={value}" if len(wish) == 1 else value for name, value in wish.items()) or "none"
     )
+
+
+def together(folder: Path, rounds: int) -> None:
+    """Print what variants of one clip take in one pass of the worker, and one after the other."""
+    clip, config = folder / "720p.mp4", folder / "config.yaml"
+    frames = probe(clip).frames or 1
+    print("\nseveral variants of the 720p clip, by the same ones made one by one")
+    for wishes in (SEVERAL[:2], SEVERAL):
+        out = folder / "several"
+        shared = [measured(make_all, config, clip, out, wishes) for _ in range(rounds)]
+        alone = [
+            sum(measured(make, config, clip, out, wish).wall_s for wish in wishes) for _ in range(rounds)
+        ]
+        wall = min(cost.wall_s for cost in shared)
+        peak = max(cost.peak_mb for cost in shared)
+        print(
+            f"{len(wishes)} at once: {len(wishes) * frames / wall:6.1f} fps, {wall / min(alone):.2f},"
+            f" {peak:.0f} MB"
+        )
 
 
 def libraries(folder: Path, rounds: int) -> None:
@@ -240,7 +282,7 @@ def chosen(words: list[str]) -> Iterator[Mapping[str, str]]:
 def main() -> None:
     """Measure and print, each figure with what it is held against."""
     parser = argparse.ArgumentParser(description="Print what variants cost by their bare transcode.")
-    parser.add_argument("--frames", type=int, default=120, help="of the 720p clip, at most 120")
+    parser.add_argument("--frames", type=int, default=360, help="of the 720p clip")
     parser.add_argument("--rounds", type=int, default=2, help="of which the quickest counts")
     parser.add_argument(
         "--only", nargs="*", metavar="VARIABLE=VALUE[+…]", help="these variants at 720p alone"
@@ -252,6 +294,7 @@ def main() -> None:
         rows(folder, "720p", given.frames, wishes, given.rounds)
         if not given.only:
             rows(folder, "4K", LARGE_FRAMES, LARGE, given.rounds)
+            together(folder, given.rounds)
             libraries(folder, given.rounds)
     print(f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.config import HallucinationCheck
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, percentiles, shrink
-from skill_tools.workers.augmentation.scene import View, small_size
+from skill_tools.workers.augmentation.scene import small_size
 
 _WIDEST = 960
 _GROUND_STEP = 2
@@ -76,16 +76,14 @@ class Evaluation:
     _statistics: list[tuple[Statistics, Statistics]] = field(default_factory=list)
     _patterns: list[float] = field(default_factory=list)
 
-    def see(self, before: Planes, after: Planes, view: View) -> None:
-        """Take a frame of the source and the same frame of the variant into account."""
+    def see(self, before: Planes, after: Planes, ground: Map) -> None:
+        """Take a frame of the source and of the variant into account; `ground` is of the small size."""
         if self.check.enabled:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
         grey = _greyest(before, self.levels)
-        pair = tuple(
-            statistics(planes, self.levels, view.geometry.ground, grey) for planes in (before, after)
-        )
+        pair = tuple(statistics(planes, self.levels, ground, grey) for planes in (before, after))
         self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
-        self._patterns.append(_pattern_change(before, after, view.geometry.ground))
+        self._patterns.append(_pattern_change(before, after, ground))
 
     def edges(self) -> EdgeScore | None:
         """Return the result of the hallucination check; None when it is off or saw nothing."""

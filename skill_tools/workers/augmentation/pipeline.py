@@ -19,7 +19,7 @@ from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.effects import Chain
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.planes import Levels, Planes, copied, in_planes
+from skill_tools.workers.augmentation.planes import Levels, Map, Planes, copied, in_planes
 from skill_tools.workers.augmentation.scene import (
     Scene,
     Tracker,
@@ -141,7 +141,7 @@ class _Lane:
             for stage in self._chain.stages if self._chain else ():
                 stage.apply(planes, view)
         if before is not None:
-            self._evaluating.put((before, planes, view))
+            self._evaluating.put((before, planes, view.geometry.ground))
         return frame
 
     def encode(self, frame: VideoFrame) -> None:
@@ -160,7 +160,7 @@ class _Lane:
         with self._timer.spent_on("encode"):
             self._writer.write(frame)
 
-    def _evaluate(self, given: tuple[Planes, Planes, View]) -> None:
+    def _evaluate(self, given: tuple[Planes, Planes, Map]) -> None:
         with self._timer.spent_on("evaluate"):
             self._job.evaluation.see(*given)
 

@@ -10,12 +10,14 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.odometry import Odometer, Pose
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
 
 SMALL_WIDTH = 320
@@ -105,50 +107,77 @@ class Scene:
     falling: bool = False
     """Whether something falls in the source already, rain or snow; seen under a still camera alone."""
 
-
-@dataclass(eq=False)
-class View:
-    """One frame as effects see it, with what the scene knows about it."""
-
-    time_s: float
-    index: int
-    scene: Scene
-    small: Planes
-    geometry: Geometry
-    _foreground: Map | None = field(default=None, repr=False)
-
     @property
+    def focal(self) -> float:
+        """Focal length in pixels of the small size, of a lens that sees 58° across its longer side."""
+        columns: int = self.geometry.ground.shape[1]
+        return 0.9 * max(self.size) / self.size[0] * columns
+
+
+class View:
+    """One frame as effects see it, with what the scene knows about it; found out only when it is asked for.
+
+    Several variants of a frame share one view. It belongs to the thread that edits.
+    """
+
+    def __init__(self, time_s: float, index: int, small: Planes, tracker: Tracker) -> None:
+        """Show the frame of a number and a time through its small copy of before the edit."""
+        self.time_s, self.index, self.small = time_s, index, small
+        self.scene = tracker.scene
+        self._tracker = tracker
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Where ground and sky are in this frame, and how far things are."""
+        return self._tracker.geometry(self.small)
+
+    @cached_property
+    def pose(self) -> Pose:
+        """Where the camera has come to on the ground since the scene began."""
+        return self._tracker.pose(self.small, self.geometry)
+
+    @cached_property
     def foreground(self) -> Map:
         """1 where something stands or moves before the background; nowhere under a moving camera.
 
         By difference from the background's median: what never moves counts as background, and what
         looks like the ground behind it is missed.
         """
-        if self._foreground is None:
-            self._foreground = _foreground(self.small, self.scene)
-        return self._foreground
+        return _foreground(self.small, self.scene)
 
 
 class Tracker:
     """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one."""
 
     def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+        self.scene = scene
         self._geometry = scene.geometry
         self._ground: Map = scene.geometry.ground
+        self._odometer: Odometer | None = None
+        # Where no ground can be told nothing is laid on it, so there is no way to be counted.
+        if not scene.still and scene.geometry.trust:
+            self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
 
     def look(self, small: Planes, index: int, time_s: float) -> View:
         """Return what there is to know about a frame, given at the small size, before it is edited."""
-        if not self._scene.still:
+        return View(time_s, index, small, self)
+
+    def geometry(self, small: Planes) -> Geometry:
+        """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
+        if not self.scene.still:
             self._geometry = self._followed(small)
-        return View(time_s, index, self._scene, small, self._geometry)
+        return self._geometry
+
+    def pose(self, small: Planes, geometry: Geometry) -> Pose:
+        """Return the camera's place at the next frame, likewise."""
+        return self._odometer.moved(small.y, geometry.ground) if self._odometer else np.eye(2, 3)
 
     def _followed(self, small: Planes) -> Geometry:
         old = self._geometry
-        small = self._scene.colours.contrast.stretched(small)
-        fresh = self._scene.colours.ground_in(small, old.sky)
+        small = self.scene.colours.contrast.stretched(small)
+        fresh = self.scene.colours.ground_in(small, old.sky)
         self._ground = cv2.addWeighted(self._ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
-        depth = _depth(self._ground, old.sky, old.horizon, self._scene.size)
+        depth = _depth(self._ground, old.sky, old.horizon, self.scene.size)
         depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
         return Geometry(spared(self._ground, small), old.sky, old.horizon, depth, old.trust)
 

@@ -69,7 +69,7 @@ def test_each_value_is_seen_and_moves_no_edge(shot: Shot, variable: str, value: 
     wish = wish_for({variable: value}, fixed=None, seed=42, name="street")
     evaluation = Evaluation(HallucinationCheck(), LEVELS, wish.values)
     for at in (0, 5, 11):
-        evaluation.see(shot.frames[at], frames[at], views[at])
+        evaluation.see(shot.frames[at], frames[at], views[at].geometry.ground)
     assert difference(frames[5], shot.frames[5]) > 2.0
     assert evaluation.edges().passed
     assert {name: verdict for name, verdict in evaluation.attributes().items() if not verdict.passed} == {}

@@ -225,11 +225,11 @@ class Veil(Protocol):
 
 
 class SteadyVeil:
-    """A veil that follows from a scene's geometry alone, made anew only when that changes."""
+    """A veil that follows from a scene's geometry and the camera's place, made anew when they change."""
 
     steady = True
 
-    def __init__(self, make: Callable[[Geometry], Change]) -> None:
+    def __init__(self, make: Callable[[View], Change]) -> None:
         self._make = make
         self._geometry: Geometry | None = None
 
@@ -237,7 +237,7 @@ class SteadyVeil:
         """Return the change for a frame."""
         if view.geometry is not self._geometry:
             self._geometry = view.geometry
-            self._change = self._make(view.geometry)
+            self._change = self._make(view)
         return self._change
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.planes import Map, Planes
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View, guided_coefficients
+from skill_tools.workers.augmentation.scene import Scene, View, guided_coefficients
 
 
 def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
@@ -98,9 +98,10 @@ def _new_sky(scene: Scene, strength: float, luma: float, chroma: tuple[float, fl
     if not scene.geometry.sky.any():
         return ()
 
-    def change(geometry: Geometry) -> Change:
-        rows = np.linspace(1, 0, geometry.sky.shape[0], dtype=np.float32)[:, None]
-        cover = geometry.sky * strength
+    def change(view: View) -> Change:
+        sky = view.geometry.sky
+        rows = np.linspace(1, 0, sky.shape[0], dtype=np.float32)[:, None]
+        cover = sky * strength
         toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
         return Change.veil(1 - cover, cover * luma * toward_zenith, scene.levels, chroma)
 

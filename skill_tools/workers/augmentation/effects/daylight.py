@@ -17,7 +17,7 @@ from skill_tools.workers.augmentation.effects.base import (
     tint_of,
 )
 from skill_tools.workers.augmentation.planes import Levels
-from skill_tools.workers.augmentation.scene import FAR_M, Geometry, Scene
+from skill_tools.workers.augmentation.scene import FAR_M, Scene, View
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
     chroma = tint_of(spec.sun_kelvin, levels, adaptation=0.5)
     extinction = -np.log(1 - spec.haze * strength) / 80.0
 
-    def change(geometry: Geometry) -> Change:
-        passes = np.exp(-extinction * np.minimum(geometry.depth_m, FAR_M / 3))
+    def change(view: View) -> Change:
+        passes = np.exp(-extinction * np.minimum(view.geometry.depth_m, FAR_M / 3))
         return Change.veil(passes, (1 - passes) * 0.78, levels, chroma)
 
     return SteadyVeil(change)
@@ -115,8 +115,8 @@ def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
 def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> SteadyVeil:
     chroma = tint_of(kelvin, levels, adaptation=0.2)
 
-    def change(geometry: Geometry) -> Change:
-        height, width = geometry.ground.shape
+    def change(view: View) -> Change:
+        height, width = view.geometry.ground.shape
         across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
         down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5

@@ -6,7 +6,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
-from skill_tools.workers.augmentation.scene import Geometry, Scene
+from skill_tools.workers.augmentation.scene import Scene, View
 
 _NOTED = 0.3  # of a veil
 
@@ -24,8 +24,8 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     beta = 3.912 / visibility * min(1.0, 4 * strength) * (1 - 0.9 * veil)
     airlight = 0.74 + float(rng.uniform(-0.03, 0.03))
 
-    def change(geometry: Geometry) -> Change:
-        passes = np.maximum(np.exp(-beta * geometry.depth_m), 0.03)
+    def change(view: View) -> Change:
+        passes = np.maximum(np.exp(-beta * view.geometry.depth_m), 0.03)
         return Change.veil(passes, (1 - passes) * airlight, scene.levels, (0.008, -0.006))
 
     grade = Grade.saturation(mix(1.0, 0.8, strength)).then(Grade.contrast(mix(1, 0.94, strength)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.planes import Map
-from skill_tools.workers.augmentation.scene import Geometry, Scene
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _TILE = 256
 
@@ -14,36 +16,39 @@ _TILE = 256
 def ground_coordinates(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
     """Return metres to the side of and away from the camera for each pixel of the small size."""
     width = geometry.ground.shape[1]
-    focal = 0.9 * max(scene.size) / scene.size[0] * width
     columns = np.arange(width, dtype=np.float32)[None, :] - width / 2
-    return (columns * geometry.depth_m / focal).astype(np.float32), geometry.depth_m
+    return (columns * geometry.depth_m / scene.focal).astype(np.float32), geometry.depth_m
 
 
 def rows_to_metres(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
     """Return the same for flat ground alone, whatever stands on it."""
     height, width = geometry.ground.shape
-    focal = 0.9 * max(scene.size) / scene.size[0] * width
     below = np.arange(height, dtype=np.float32)[:, None] - geometry.horizon * height
-    away = np.repeat(focal * geometry.camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
-    across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * away / focal
+    away = np.repeat(scene.focal * geometry.camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
+    across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * away / scene.focal
     return across.astype(np.float32), away.astype(np.float32)
 
 
-def patches(geometry: Geometry, scene: Scene, size_m: float, rng: np.random.Generator) -> Map:
+def patches(view: View, size_m: float, seed: int) -> Map:
     """Return smooth noise from 0 to 1 on the ground, uniform in distribution, of patches of some `size_m`.
 
-    Fractal value noise (Perlin, "An Image Synthesizer", 1985), tiled. Under a moving camera it would
-    have to move with the ground, whose speed isn't known: there it is 0.5 everywhere.
+    Fractal value noise (Perlin, "An Image Synthesizer", 1985), tiled. It lies still on the ground: under a
+    moving camera it passes by as the ground does (see `Odometer`).
     """
-    if not scene.still:
-        return np.full(geometry.ground.shape, 0.5, np.float32)
-    tile = _tile(rng)
-    across, away = rows_to_metres(geometry, scene)
-    scale = _TILE / 8 / size_m
-    return cv2.remap(tile, across * scale, away * scale, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    across, away = rows_to_metres(view.geometry, view.scene)
+    (a, b, c), (d, e, f) = (view.pose * (_TILE / 8 / size_m)).astype(np.float32)
+    return cv2.remap(
+        _tile(seed),
+        a * across + b * away + c,
+        d * across + e * away + f,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
 
 
-def _tile(rng: np.random.Generator) -> Map:
+@lru_cache(maxsize=8)
+def _tile(seed: int) -> Map:
+    rng = np.random.default_rng(seed)
     total = np.zeros((_TILE, _TILE), np.float32)
     for octave, weight in ((8, 1.0), (16, 0.55), (32, 0.3), (64, 0.18)):
         cells = rng.random((octave, octave)).astype(np.float32)

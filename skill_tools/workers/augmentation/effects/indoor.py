@@ -17,7 +17,7 @@ from skill_tools.workers.augmentation.effects.base import (
     stops_toward,
 )
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
-from skill_tools.workers.augmentation.scene import Geometry, Scene
+from skill_tools.workers.augmentation.scene import Scene, View
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def indoor(lighting: str, scene: Scene, strength: float, rng: np.random.Generato
 
 
 def _falloff(depth: float, centre: tuple[float, float], scene: Scene) -> SteadyVeil:
-    def change(geometry: Geometry) -> Change:
-        height, width = geometry.ground.shape
+    def change(view: View) -> Change:
+        height, width = view.geometry.ground.shape
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         distance = np.hypot((x / width - centre[0]) * 1.1, y / height - centre[1])
         passes = 1 - depth * (1 - 1 / (1 + (distance / 0.55) ** 2))

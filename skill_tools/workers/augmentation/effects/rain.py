@@ -11,7 +11,7 @@ from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, 
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
-from skill_tools.workers.augmentation.scene import Geometry, Scene
+from skill_tools.workers.augmentation.scene import Scene, View
 
 _DISTANCES_M = (2.6, 5.0, 10.0, 20.0)
 _EXPOSURE_S = 1 / 70
@@ -98,8 +98,8 @@ def _streak(length: float, thickness: float, wind: float, opacity: float) -> Pla
 
 
 def _veil(scene: Scene, strength: float) -> SteadyVeil:
-    def change(geometry: Geometry) -> Change:
-        far = 1 - np.exp(-geometry.depth_m / 45.0)
+    def change(view: View) -> Change:
+        far = 1 - np.exp(-view.geometry.depth_m / 45.0)
         cover = cv2.blur(far.astype(np.float32), (9, 9)) * strength
         return Change.veil(1 - cover, cover * 0.62, scene.levels, (0.006, -0.004))
 

@@ -11,7 +11,7 @@ from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, 
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
 from skill_tools.workers.augmentation.planes import Plane
-from skill_tools.workers.augmentation.scene import Geometry, Scene
+from skill_tools.workers.augmentation.scene import Scene, View
 
 _DISTANCES_M = (2.2, 4.5, 9.0, 18.0)
 _VELOCITY_M_S = 1.1
@@ -33,8 +33,8 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, scene.levels.luma(min(0.97, 1.25 * sky_luma)), opaque=True)
 
-    def change(geometry: Geometry) -> Change:
-        cover = 0.34 * strength * (1 - np.exp(-geometry.depth_m / 40.0))
+    def change(view: View) -> Change:
+        cover = 0.34 * strength * (1 - np.exp(-view.geometry.depth_m / 40.0))
         return Change.veil(1 - cover, cover * 0.80, scene.levels, (0.01, -0.008))
 
     grade = cloud.grade.then(Grade.exposure(0.22 * strength)).then(Grade.saturation(mix(1, 0.85, strength)))

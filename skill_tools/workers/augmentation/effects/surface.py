@@ -25,7 +25,8 @@ _ALL_IN_ONE = np.empty(0, np.int16)  # a second map for `cv2.remap` where the fi
 def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
     """Return a dry, slightly dusty ground: paler and of less contrast, its gloss gone."""
 
-    def change(geometry: Geometry) -> Change:
+    def change(view: View) -> Change:
+        geometry = view.geometry
         cover = 0.30 * strength * geometry.trust * geometry.ground * _paved(scene.background, scene)
         light = cover * min(0.80, scene.light.median + 0.36)
         return Change.veil(1 - cover, light, scene.levels, (-0.012, 0.010))
@@ -47,12 +48,7 @@ def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool
 def puddles(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return wet ground with standing water in its hollows."""
     film = Film(darkening=mix(1.0, 0.55, strength), gloss=0.9 * strength, standing=0.42 * strength**0.7)
-    notes = (
-        ()
-        if scene.still
-        else ("The camera moves: puddles are shown as wet ground without places of their own.",)
-    )
-    return Parts(ground=(WetGround(scene, film, rng),), notes=notes)
+    return Parts(ground=(WetGround(scene, film, rng),))
 
 
 def flooding(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -74,9 +70,10 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
     patch = int(rng.integers(1 << 31))
     green = _green(scene)
 
-    def change(geometry: Geometry) -> Change:
-        thickness = patches(geometry, scene, 2.2, np.random.default_rng(patch))
-        relief = patches(geometry, scene, 0.5, np.random.default_rng(patch + 1))
+    def change(view: View) -> Change:
+        geometry = view.geometry
+        thickness = patches(view, 2.2, patch)
+        relief = patches(view, 0.5, patch + 1)
         cover = geometry.trust * np.maximum(geometry.ground, green)
         cover *= np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
         light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
@@ -89,8 +86,9 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return ground under blown sand, in drifts."""
     patch = int(rng.integers(1 << 31))
 
-    def change(geometry: Geometry) -> Change:
-        drift = patches(geometry, scene, 3.5, np.random.default_rng(patch))
+    def change(view: View) -> Change:
+        geometry = view.geometry
+        drift = patches(view, 3.5, patch)
         cover = geometry.trust * geometry.ground
         cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
         return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
@@ -173,7 +171,7 @@ class WetGround:
         geometry, film, scene = view.geometry, self._film, self._scene
         source = scene.background if scene.still else view.small
         paved = _paved(source, scene)
-        noise = patches(geometry, scene, 1.6, np.random.default_rng(self._patch_seed))
+        noise = patches(view, 1.6, self._patch_seed)
         pool = (
             np.clip((noise - (1 - film.standing)) / 0.08 + 0.5, 0, 1)
             if film.standing
@@ -181,10 +179,8 @@ class WetGround:
         )
         # Grass drinks water up; what is paved lets it stand.
         pool = pool * np.maximum(paved, film.mud)
-        if not scene.still:
-            pool = np.full_like(noise, 0.5 * film.standing)
         mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
-        rough = paved * (0.72 + 0.56 * noise if scene.still else 1.0)
+        rough = paved * (0.72 + 0.56 * noise)
         # On what may be no ground a mirror would be seen for what it is.
         pool *= geometry.trust
         share = (0.5 + 0.5 * geometry.trust) * geometry.ground

@@ -1,0 +1,89 @@
+"""How far a moving camera has come over flat ground, so that what lies there stays where it lies."""
+
+# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skill_tools.workers.augmentation.planes import Map, Plane
+
+Pose = NDArray[np.float64]
+"""2 x 3: takes metres to the side of and away from the camera to metres on the ground; at first the same."""
+
+_FEATURES = 100
+_FEWEST = 8
+_NEAREST_ROWS = 0.25  # of the height below the horizon; what is nearer to it is too far to be measured
+
+
+class Odometer:
+    """Adds up the camera's motion from frame to frame.
+
+    Corners on the ground (Shi and Tomasi, "Good Features to Track", 1994) are followed by pyramidal optical
+    flow (Lucas and Kanade, 1981; Bouguet, 2000), laid onto the ground plane, and joined into one turn and
+    shift by RANSAC (Fischler and Bolles, 1981). Where too few agree, the motion of the frame before is taken
+    to go on. Metres are right only as far as the camera's height and the horizon are; patterns then still
+    move with the ground, a little too far or not far enough.
+    """
+
+    def __init__(self, focal: float, height_m: float, horizon: float) -> None:
+        """Begin where the camera is.
+
+        Args:
+            focal: Focal length in pixels of the small size.
+            height_m: Of the camera above the ground.
+            horizon: Its row, as a part of the picture's height.
+        """
+        self._focal, self._height_m, self._horizon = focal, height_m, horizon
+        self._pose: Pose = np.eye(2, 3)
+        self._step: Pose = np.eye(2, 3)
+        self._luma: Plane | None = None
+        self._ground: Map | None = None
+
+    def moved(self, luma: Plane, ground: Map) -> Pose:
+        """Return the pose at the next frame, given its luma and where ground is in it, at the small size."""
+        if self._luma is not None and self._ground is not None:
+            self._step = self._between(self._luma, luma, self._ground)
+            turn, shift = self._step[:, :2], self._step[:, 2]
+            back = self._pose[:, :2] @ turn.T
+            self._pose = np.column_stack([back, self._pose[:, 2] - back @ shift])
+        self._luma, self._ground = luma, ground
+        return self._pose
+
+    def _between(self, before: Plane, after: Plane, ground: Map) -> Pose:
+        """Return the turn and shift of the ground before the camera from one frame to the next."""
+        mask = (ground > 0.6).astype(np.uint8)
+        mask[: max(0, round((self._horizon + _NEAREST_ROWS) * len(mask)))] = 0
+        corners = cv2.goodFeaturesToTrack(before, _FEATURES, 0.01, 4, mask=mask)
+        if corners is None or len(corners) < _FEWEST:
+            return self._step
+        found, status, _ = cv2.calcOpticalFlowPyrLK(
+            before, after, corners, np.empty_like(corners), winSize=(15, 15), maxLevel=3
+        )
+        followed = status.ravel() == 1
+        old, new = (
+            self._on_ground(points.reshape(-1, 2)[followed], len(mask), mask.shape[1])
+            for points in (corners, found)
+        )
+        seen = np.isfinite(new).all(axis=1)
+        if np.count_nonzero(seen) < _FEWEST:
+            return self._step
+        return self._rigid(old[seen], new[seen])
+
+    def _rigid(self, old: NDArray[np.float64], new: NDArray[np.float64]) -> Pose:
+        tolerance = 0.03 * self._height_m
+        fitted, inliers = cv2.estimateAffinePartial2D(old, new, ransacReprojThreshold=tolerance)
+        if fitted is None or np.count_nonzero(inliers) < max(_FEWEST, len(old) // 4):
+            return self._step
+        agree = inliers.ravel() == 1
+        turn = fitted[:, :2] / np.sqrt(max(float(np.linalg.det(fitted[:, :2])), 1e-9))
+        shift = np.median(new[agree] - old[agree] @ turn.T, axis=0)
+        return np.column_stack([turn, shift])
+
+    def _on_ground(self, points: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:
+        """Return where pixels (x, y) lie on the ground in metres; nowhere, NaN, at the horizon and above."""
+        below = points[:, 1].astype(np.float64) - self._horizon * rows
+        away = self._focal * self._height_m / np.where(below > 1.0, below, np.nan)
+        return np.stack([(points[:, 0] - columns / 2) * away / self._focal, away], axis=1)

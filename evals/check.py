@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from skill_tools import run_script
-from skill_tools.cli import _parser as command_line_parser
+from skill_tools.cli import command_line
 from skill_tools.flows import intent
 from skill_tools.tool import ToolResult
 from tests.mock_osmo.bench import MockOsmo
@@ -88,7 +88,7 @@ class Room:
         elif "passed" in step:
             self._same("the run's steps", self._passed(), step["passed"])
         elif "vda" in step:
-            command_line_parser().parse_args(shlex.split(step["vda"])[1:])
+            command_line().parse_args(shlex.split(step["vda"])[1:])
         elif "script" in step:
             self._took(run_script(step["script"], settings=self.workspace.settings), step)
         elif "follow" in step:

@@ -19,8 +19,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"tools"}),
     frozenset({"registry"}),
     frozenset({"dispatch", "walk", "replay", "schema", "doctor", "terminal", "install"}),
-    frozenset({"preview_command", "cookbook_command", "schema_views"}),
+    frozenset({"schema_views"}),
     frozenset({"mcp_server"}),
+    frozenset({"commands"}),
     frozenset({"cli"}),
     frozenset({"pages"}),
 )

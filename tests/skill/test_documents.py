@@ -61,7 +61,7 @@ def test_commands_are_read(page: Path) -> None:
     for line in _commands(page):
         words = shlex.split(line.partition("  #")[0])
         if words[0] == "vda" and "[" not in line:
-            given = cli._parser().parse_args(words[1:])
+            given = cli.command_line().parse_args(words[1:])
             assert given.command is None or given.command in cli.COMMANDS
         elif words[0] != "vda":
             assert ROOT.joinpath(words[1]).is_file(), line

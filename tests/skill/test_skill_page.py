@@ -167,7 +167,7 @@ def test_examples_of_runs_begin_a_run(line: str, tmp_path: Path) -> None:
     clips.mkdir()
     shutil.copy(SAMPLE, clips / "one.mp4")
     shutil.copy(SAMPLE, tmp_path / "clip.mp4")
-    given = cli._parser().parse_args(shlex.split(line)[1:])
+    given = cli.command_line().parse_args(shlex.split(line)[1:])
     arguments = {
         "clips": [str(tmp_path / clip) for clip in given.clips],
         "request": given.request or "",

@@ -10,33 +10,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from skill_tools.commands.command import Command, add_json, settings_of
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
 
 if TYPE_CHECKING:
     from skill_tools.cookbooks.problem import Problem
     from skill_tools.cookbooks.shelf import Shelf
 
-SUMMARY = "List the cookbooks, begin one of your own, or look one over."
-ABOUT = f"""\
-{SUMMARY}
-
-A cookbook says for one scene what varies, what is labelled and what is asked. The skill brings five; yours
-lie in <workspace>/cookbooks/NAME, where `vda run CLIP --cookbook NAME` finds them, for both engines.
-"""
-EXAMPLES = """\
-example:
-  vda cookbook list
-  vda cookbook new loading_dock --like warehouse     a copy to start from, in ./cookbooks/loading_dock
-  vda cookbook check loading_dock                    every problem with file and line
-  vda cookbook check path/to/folder --json
-  vda run clip.mp4 --cookbook loading_dock
-
-exit codes: 0 fine, 2 errors in the cookbook (with --strict: warnings too), or bad input
-"""
+EXAMPLES = (
+    "vda cookbook list",
+    "vda cookbook new loading_dock --like warehouse     a copy to start from, in ./cookbooks/loading_dock",
+    "vda cookbook check loading_dock                    every problem with file and line",
+    "vda cookbook check path/to/folder --json",
+    "vda run clip.mp4 --cookbook loading_dock",
+)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the three commands on the parser of `vda cookbook`."""
+def _add_cookbook(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the skill's cookbooks and the workspace's")
     new = actions.add_parser("new", help="a cookbook of your own, as a copy of the scene most like it")
@@ -53,16 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (listing, new, looking):
         # Not given here, they stay as they were given before the action.
         action.add_argument("--workspace", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        action.add_argument("--json", action="store_true", help="as JSON")
+        add_json(action)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Do what is asked and return the exit code."""
+def _cookbook(given: argparse.Namespace) -> int:
     from skill_tools.cookbooks.shelf import Shelf
-    from skill_tools.settings import Settings
 
-    shelf = Shelf.of(Settings.read(workspace=given.workspace))
-    return ACTIONS[given.action](given, shelf)
+    return ACTIONS[given.action](given, Shelf.of(settings_of(given)))
 
 
 def _list(given: argparse.Namespace, shelf: Shelf) -> int:
@@ -152,4 +139,18 @@ def _counted(problems: tuple[Problem, ...]) -> str:
 
 ACTIONS: Mapping[str, Callable[[argparse.Namespace, Shelf], int]] = MappingProxyType(
     {"list": _list, "new": _new, "check": _check}
+)
+
+COOKBOOK = Command(
+    name="cookbook",
+    summary="List the cookbooks, begin one of your own, or look one over.",
+    examples=EXAMPLES,
+    run=_cookbook,
+    add_arguments=_add_cookbook,
+    about="""\
+A cookbook says for one scene what varies, what is labelled and what is asked. The skill brings five; yours
+lie in <workspace>/cookbooks/NAME, where `vda run CLIP --cookbook NAME` finds them, for both engines.""",
+    notes="""\
+exit codes: 0 fine, 2 errors in the cookbook (with --strict: warnings too), or bad input
+""",
 )

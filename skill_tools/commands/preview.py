@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from typing import Any
 
+from skill_tools.commands.answer import called
+from skill_tools.commands.command import Command, add_result_json, add_variables, variables
 from skill_tools.errors import InputError
 
-EXAMPLES = """\
-example:
-  vda preview clip.mp4 --set weather=rain --set time_of_day=evening
-  vda preview clip.mp4 --set weather=fog --strength weather=0.4 --at 12.5 --output fog.png
-  vda preview clip.mp4 --set weather=snow --video         two seconds of it
-  vda preview clip.mp4 --grid weather                     every weather, side by side
-  vda preview clip.mp4 --grid weather,time_of_day         a table of both
-"""
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give `vda preview` its options; `--set` is the same as in `vda run`."""
-    parser.epilog = EXAMPLES
+def _add_preview(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", metavar="CLIP", help="a video file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="variables",
-        help="a variable's value, such as weather=rain; may be repeated",
-    )
+    add_variables(parser, "a variable's value")
     parser.add_argument(
         "--grid", metavar="NAME[,NAME]", help="every value of a variable, or a table of two variables' values"
     )
@@ -46,19 +29,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=int, metavar="K", help="the random choices of variant K of a run")
     parser.add_argument("--seed", type=int, metavar="N", help="other random choices than a run's")
     parser.add_argument("--output", metavar="FILE", help="in the workspace: .jpg, .png, or .mp4 with --video")
-    parser.add_argument("--json", action="store_true", help="standard output is one JSON object, the result")
+    add_result_json(parser)
 
 
-def arguments_of(given: argparse.Namespace, variables: Mapping[str, str]) -> dict[str, Any]:
+def _preview(given: argparse.Namespace) -> int:
+    return called(given, "preview", _arguments(given))
+
+
+def _arguments(given: argparse.Namespace) -> dict[str, Any]:
     """Return the tool's arguments.
 
     Raises:
-        InputError: a strength is no number.
+        InputError: a variable is no pair, or a strength no number.
     """
     shares = [_share(text) for text in given.strength]
     named = {
         "clip": given.clip,
-        "variables": dict(variables),
+        "variables": variables(given),
         "grid": [name.strip() for name in (given.grid or "").split(",") if name.strip()],
         "kind": "video" if given.video else "still",
         "at_s": given.at,
@@ -83,3 +70,18 @@ def _share(text: str) -> tuple[str, float]:
             remedy="give a number from 0 to 1",
             code="input.pair",
         ) from error
+
+
+PREVIEW = Command(
+    name="preview",
+    summary="Look at a variant before a run.",
+    examples=(
+        "vda preview clip.mp4 --set weather=rain --set time_of_day=evening",
+        "vda preview clip.mp4 --set weather=fog --strength weather=0.4 --at 12.5 --output fog.png",
+        "vda preview clip.mp4 --set weather=snow --video         two seconds of it",
+        "vda preview clip.mp4 --grid weather                     every weather, side by side",
+        "vda preview clip.mp4 --grid weather,time_of_day         a table of both",
+    ),
+    run=_preview,
+    add_arguments=_add_preview,
+)

@@ -25,6 +25,7 @@ from tests.tools.workspace_bench import REPOSITORY, Workspace
 VOCABULARY = "o200k_base"
 PAGE = REPOSITORY / "references" / "token-cost.md"
 MAX_CALLS = 20
+HOME, RUN_ID = "/home/you", "run-1a2b3c4d"
 
 HEAD = f"""\
 # Token cost
@@ -89,19 +90,20 @@ def of_a_run(folder: Path) -> tuple[list[tuple[str, int]], int]:
     """Return what each result of a default run costs, step by step, and what the one result of `run` does."""
     workspace, other = Workspace(folder / "steps"), Workspace(folder / "run")
     clip = workspace.clip()
-    steps = [(one.tool, cost(one)) for one in step_by_step(workspace, clip)]
-    return steps, cost(other.call("run", clips=[clip], engine="local"))
+    steps = [(one.tool, cost(one, folder)) for one in step_by_step(workspace, clip)]
+    return steps, cost(other.call("run", clips=[clip], engine="local"), folder)
 
 
-def cost(result: ToolResult) -> int:
-    """Return what a result costs.
+def cost(result: ToolResult, folder: Path) -> int:
+    """Return what a result costs, with a folder and a run id that are the same each time.
 
     Raises:
         RuntimeError: it is not a green one, so that nothing typical would be counted.
     """
     if not result.ok:
         raise RuntimeError(f"{result.tool}: {result.problem}")
-    return tokens(compact(result.model_dump(mode="json")))
+    text = compact(result.model_dump(mode="json"))
+    return tokens(text.replace(str(folder), HOME).replace(str(result.run_id), RUN_ID))
 
 
 def page(folder: Path) -> str:

@@ -20,7 +20,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,14 @@ def load() -> list[Eval]:
     """Return all evals, in their order."""
     found: list[Eval] = json.loads(EVALS.read_text(encoding="utf-8"))["evals"]
     return found
+
+
+def say_unknown(ids: Sequence[str]) -> bool:
+    """Say on standard error which of these are no evals, and return whether any is."""
+    unknown = sorted({*ids} - {one["id"] for one in load()})
+    if unknown:
+        print(f"There is no eval {', '.join(unknown)}", file=sys.stderr)
+    return bool(unknown)
 
 
 @dataclass
@@ -218,7 +226,9 @@ def failures(wanted: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def main(wanted: list[str]) -> int:
-    """Print a line an eval and return 1 if any of them fails."""
+    """Print a line an eval and return 1 if any of them fails, or 2 if one that was asked for is none."""
+    if say_unknown(wanted):
+        return 2
     wrong = total = 0
     for name, problem in failures(wanted):
         total += 1

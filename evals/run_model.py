@@ -31,7 +31,7 @@ from typing import Any
 import httpx
 import yaml
 
-from evals.check import EVALS, Eval, Mismatch, Room, load
+from evals.check import EVALS, Eval, Mismatch, Room, load, say_unknown
 from skill_tools import run_script
 from skill_tools.access.endpoints import candidates
 from skill_tools.policy.media_line import MEDIA_PREFIX
@@ -120,12 +120,13 @@ class Attempt:
         """Make a call that the model asked for and return its result as text."""
         self.called.append(name)
         try:
-            arguments = json.loads(text or "{}")
+            arguments: Any = json.loads(text or "{}")
         except ValueError as error:
             return json.dumps({"ok": False, "problem": {"message": f"The arguments are no JSON: {error}"}})
         settings = self.room.workspace.settings
         if name == "run_script":
-            result = run_script(arguments.get("command", ""), settings=settings)
+            line = arguments.get("command") if isinstance(arguments, dict) else arguments
+            result = run_script(line, settings=settings)
         else:
             result = call(name, arguments, settings=settings)
         self._gather(result)
@@ -275,13 +276,15 @@ def trigger_failures(model: ChatModel) -> Iterator[tuple[str, str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line an eval and return 1 if any of them fails."""
+    """Print a line an eval and return 1 if any of them fails, or 2 if one that was asked for is none."""
     parser = argparse.ArgumentParser(prog="python -m evals.run_model", description=__doc__.split("\n")[0])
     parser.add_argument("--url", required=True, help="the endpoint's base URL")
     parser.add_argument("--model", required=True, help="the model's name there")
     parser.add_argument("--triggers", action="store_true", help="the trigger queries instead of the evals")
     parser.add_argument("ids", nargs="*", metavar="ID", help="evals to do; all otherwise")
     given = parser.parse_args(arguments)
+    if say_unknown(given.ids):
+        return 2
     key = os.environ.get(KEY_VARIABLE, "")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     wrong = total = 0

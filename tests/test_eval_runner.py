@@ -134,16 +134,16 @@ def test_a_question_that_the_run_needs_has_to_be_put(run: RunEvals) -> None:
     assert "don't ask" in out
 
 
-def test_arguments_that_are_no_json_are_answered_and_can_be_mended(run: RunEvals) -> None:
+@pytest.mark.parametrize("slip", ["{clips", "[1]", '"clip.mp4"', "null"])
+def test_arguments_that_are_no_object_are_answered_and_can_be_mended(run: RunEvals, slip: str) -> None:
     """A model's slip comes back as a result, and its next try counts."""
 
     def slipping(request: Mapping[str, Any]) -> Message:
         if not any(one["role"] == "tool" for one in request["messages"]):
-            slip = calling("run", {})
-            slip["tool_calls"][0]["function"]["arguments"] = "{clips"
-            return slip
-        kept = [one for one in request["messages"] if one.get("tool_call_id") != "call_0"]
-        mended = [one for one in kept if "{clips" not in json.dumps(one)]
+            wrong = calling("run_script", {})
+            wrong["tool_calls"][0]["function"]["arguments"] = slip
+            return wrong
+        mended = [one for one in request["messages"] if '"call_0"' not in json.dumps(one)]
         return _renumbered(wishing("run", **RAIN)({**request, "messages": mended}))
 
     assert run(slipping, "explicit-rain-evening")[0] == 0

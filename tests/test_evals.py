@@ -60,6 +60,12 @@ def test_the_command_prints_a_line_an_eval(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 evals hold"
 
 
+def test_an_id_that_is_none_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped id is told and leaves with 2, where checking nothing would look like all is well."""
+    assert main(["explicit-tools-list", "explicit-tool-list"]) == 2
+    assert "no eval explicit-tool-list" in capsys.readouterr().err
+
+
 def test_the_trigger_set_is_half_near_misses() -> None:
     """Twenty queries: ten that are ours, ten that only sound like it."""
     found = json.loads((REPOSITORY / "evals" / "trigger_queries.json").read_text(encoding="utf-8"))

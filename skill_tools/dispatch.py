@@ -116,7 +116,8 @@ def _denied(decisions: Sequence[Decision]) -> ToolResult:
 
 def _shown(command: str | Sequence[str], secrets: Collection[str]) -> str:
     """Return a line as the journal keeps it; what can't be written, such as half a character, escaped."""
-    text = command if isinstance(command, str) else " ".join(map(str, command))
+    words = command if isinstance(command, Sequence) and not isinstance(command, str) else [command]
+    text = " ".join(map(str, words))
     # Masked before it is cut: half a secret would be known by nobody.
     return mask(text, secrets)[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
 
@@ -132,8 +133,8 @@ def _run_in(words: Sequence[str], context: Context) -> RunRecord | None:
 
 
 def _words(command: str | Sequence[str]) -> list[str]:
-    if not isinstance(command, str) and not all(isinstance(word, str) for word in command):
-        raise _refused("its words are not all texts")
+    if not isinstance(command, str | Sequence) or not all(isinstance(word, str) for word in command):
+        raise _refused("it is neither a text nor a list of texts")
     text = command if isinstance(command, str) else " ".join(command)
     if len(text) > MAX_LINE:
         raise _refused(f"the line is longer than {MAX_LINE} characters")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from pydantic import JsonValue
 
 from skill_tools.engines.here import EnginesHere
-from skill_tools.errors import VdaError
+from skill_tools.errors import InputError, VdaError
 from skill_tools.journal import Journal
 from skill_tools.settings import Settings
 from skill_tools.tool import AnyTool, Problem, ToolResult
@@ -89,8 +89,9 @@ def call(
     if name not in TOOLS:
         return _unknown_tool(name)
     try:
+        given = _object({} if arguments is None else arguments)
         with opened(settings or Settings.read(), on_note) as context:
-            return take(name, arguments or {}, TOOLS, context)
+            return take(name, given, TOOLS, context)
     except VdaError as error:
         return failed(name, error)
 
@@ -110,6 +111,22 @@ def failed(tool: str, error: VdaError) -> ToolResult:
     """Return the result of a call that never got onto its road."""
     problem = Problem.of(error)
     return ToolResult(ok=False, tool=tool, status=problem.status, problem=problem)
+
+
+def _object(arguments: object) -> Mapping[str, JsonValue]:
+    """Return arguments that a model or a command line has written, if they are an object at all.
+
+    Raises:
+        InputError: they are a list, a text or something else.
+    """
+    if isinstance(arguments, Mapping):
+        return arguments
+    raise InputError(
+        f"The arguments are no JSON object but of the type {type(arguments).__name__}",
+        expected="an object from argument to value, or nothing",
+        remedy="give each value its argument's name",
+        code="input.json",
+    )
 
 
 def _unknown_tool(name: str) -> ToolResult:

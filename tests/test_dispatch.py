@@ -195,6 +195,17 @@ def test_words_may_come_split_already(workspace: Workspace) -> None:
     assert did(workspace, ["bash", "scripts/preflight_credentials.sh", "; id"]).problem
 
 
+@pytest.mark.parametrize(
+    "line", [None, 5, {"line": 1}, ["bash", 3], b"bash scripts/preflight_credentials.sh"]
+)
+def test_what_is_no_line_is_refused(workspace: Workspace, line: Any) -> None:
+    """Anything but a text or a list of texts is answered as a refused line is, and never raises."""
+    result = run_script(line, settings=workspace.settings)
+    assert (result.ok, result.status) == (False, "denied")
+    assert result.problem is not None
+    assert "neither a text nor a list of texts" in result.problem.message
+
+
 def test_a_script_is_found_by_its_absolute_path_too(workspace: Workspace) -> None:
     """The skill's own script is the same script however it is named."""
     scripts = workspace.settings.skill_dir / "scripts"

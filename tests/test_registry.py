@@ -61,6 +61,15 @@ def test_no_tool_raises_for_wrong_arguments(workspace: Workspace, name: str) -> 
     assert not workspace.root.exists()
 
 
+@pytest.mark.parametrize("arguments", [["run-00000000"], "run_id", 5, True])
+def test_arguments_that_are_no_object_are_a_result_too(workspace: Workspace, arguments: Any) -> None:
+    """What a model sends in place of an object is answered, so that it can mend its call."""
+    result = call("poll", arguments, settings=workspace.settings)
+    assert result.problem is not None
+    assert (result.tool, result.status, result.problem.code) == ("poll", "failed", "input.json")
+    assert not workspace.root.exists()
+
+
 def test_the_package_s_face_shows_the_same_list() -> None:
     """`skill_tools.TOOLS` and `skill_tools.call` are the registry's."""
     assert skill_tools.TOOLS is TOOLS

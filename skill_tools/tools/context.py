@@ -150,6 +150,7 @@ class Context:
     def facts(self, tool: str, given: dict[str, Any], run: RunRecord | None) -> Facts:
         """Return what the rules may look at: the call, and what is known of its run."""
         bubbles = [Message.model_validate(one) for one in given.get("messages") or ()]
+        places = _places(given, self.settings.workspace)
         return Facts(
             tool=tool,
             arguments=given,
@@ -160,8 +161,8 @@ class Context:
             secrets=self.secrets,
             refusals=self.journal.refusals(run.run_id) if run and tool == "submit" else 0,
             asked=self.journal.last_question(run.run_id if run else None),
-            files=_file_facts(bubbles),
-            places=_places(given, self.settings.workspace),
+            files=_file_facts(bubbles) | _target_facts(given, places),
+            places=places,
         )
 
     def _run_meant(self, arguments: Closed) -> RunRecord | None:
@@ -205,6 +206,12 @@ def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
     ]
     paths = [media_path(line) for line in lines]
     return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
+
+
+def _target_facts(given: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, FileFact]:
+    """Look whether something lies where a call would write."""
+    place = places.get(given.get("output") or "")
+    return {place: FileFact(Path(place).exists(), plays(Path(place)))} if place else {}
 
 
 def masked(value: T, secrets: Collection[str]) -> T:

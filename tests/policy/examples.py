@@ -220,6 +220,12 @@ def disclosing(body: str, disclosure: str = DISCLOSURE, run: Any = DEMO_RUN) -> 
 TOLD = "    labels of the variant: 2 car"
 SUBMIT = f"osmo workflow submit {WORKFLOW}"
 
+def over(output: str, *, there: bool = True) -> Facts:
+    """Return the facts of a preview that is to be written where something lies, or does not."""
+    lies = {f"/clips/{output}": FileFact(exists=there, plays=there)}
+    return facts("preview", run=None, clip="car.mp4", output=output, seen={"files": lies})
+
+
 EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     "FLOW-DEFAULT": {
         "no flow, no words": facts("select_flow", run=None, clips=["car.mp4"]),
@@ -325,6 +331,11 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         ),
         "a preview beside its clip": facts("preview", run=None, clip="car.mp4", output="rain.mp4"),
         "a preview without a place": facts("preview", run=None, clip="car.mp4"),
+        "a preview over another clip": over("clips/bus.mp4"),
+        "a preview over a run's picture": over("media/vda/runs/run-0a1b2c3d/display/car.png"),
+        "a preview over an earlier one": over("media/vda/previews/rain.mp4"),
+        "a preview over a picture": over("rain.PNG"),
+        "a preview where a clip was": over("clips/bus.mp4", there=False),
         "a clip beside a variant of no run": facts(
             "stage_artifacts", run=None, input_local_video="/clips/bus.mp4"
         ),

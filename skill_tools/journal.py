@@ -257,8 +257,9 @@ class Journal:
             run_id,
         )
         question, at = rows[0] if rows else ("", 0.0)
-        answered = run_id is None and question and self._read("SELECT 1 FROM runs WHERE created > ? LIMIT 1", at)
-        return "" if answered else str(question)
+        if run_id is None and question and self._read("SELECT 1 FROM runs WHERE created > ? LIMIT 1", at):
+            return ""
+        return str(question)
 
     def refusals(self, run_id: str) -> int:
         """Count the submits of a run that an engine refused."""

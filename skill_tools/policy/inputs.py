@@ -105,11 +105,11 @@ def _keep_clip(facts: Facts) -> Finding | None:
 
 def _is_replaceable(target: str, facts: Facts) -> bool:
     """Tell whether nothing is lost by writing there: nothing lies there, or only an earlier preview."""
-    there = facts.files.get(target)
-    if there is None or not there.exists or PurePath(target).is_relative_to(facts.workspace / PREVIEWS_FOLDER):
+    there, place = facts.files.get(target), PurePath(target)
+    if there is None or not there.exists or place.is_relative_to(facts.workspace / PREVIEWS_FOLDER):
         return True
-    in_a_run = PurePath(target).is_relative_to(facts.workspace / RUNS_FOLDER)
-    return PurePath(target).suffix.lower() in PICTURE_SUFFIXES and not in_a_run
+    in_a_run = place.is_relative_to(facts.workspace / RUNS_FOLDER)
+    return place.suffix.lower() in PICTURE_SUFFIXES and not in_a_run
 
 
 def _video_argument(facts: Facts) -> tuple[str, ...]:

@@ -137,7 +137,9 @@ class Context:
     def _json(self, values: Mapping[str, JsonValue]) -> str:
         """Return values as JSON without any known secret; nearly always they hold none."""
         text = json.dumps(values, default=str)
-        return json.dumps(masked(dict(values), self.secrets), default=str) if self._holds_secret(text) else text
+        if self._holds_secret(text):
+            text = json.dumps(masked(dict(values), self.secrets), default=str)
+        return text
 
     def _holds_secret(self, text: str) -> bool:
         return mask(text, self.secrets) != text

@@ -220,6 +220,7 @@ def disclosing(body: str, disclosure: str = DISCLOSURE, run: Any = DEMO_RUN) -> 
 TOLD = "    labels of the variant: 2 car"
 SUBMIT = f"osmo workflow submit {WORKFLOW}"
 
+
 def over(output: str, *, there: bool = True) -> Facts:
     """Return the facts of a preview that is to be written where something lies, or does not."""
     lies = {f"/clips/{output}": FileFact(exists=there, plays=there)}
@@ -785,6 +786,12 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "no file": line("osmo workflow submit --pool gpu --set-string video=car"),
         "no file, nothing else": line("osmo workflow submit"),
         "no pool": line(f"{SUBMIT} --set-string video=car"),
+        "a pool left open": line(f"{SUBMIT} --set-string video=car --pool"),
+        "another option for the pool": line(f"{SUBMIT} -p --dry-run --set-string video=car"),
+        "a second file": line(f"{SUBMIT} e2e.yaml --pool gpu --set-string video=car"),
+        "another option": line(f"{SUBMIT} --pool gpu --set-string video=car --rsync"),
+        "all options": line(f"{SUBMIT} --dry-run --set-string video=car n=1 -p gpu"),
+        "a pool joined by a sign": line(f"{SUBMIT} --pool=gpu --set-string video=car"),
         "without a guard": line(f"{SUBMIT} --set-string video=car", passed={}),
         "without guarded batches": line(
             f"{SUBMIT} --set-string video=car", passed={"check_submission": {"batches": []}}

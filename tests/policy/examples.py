@@ -448,6 +448,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "what the skill decides": saying("Which cookbook do you want?"),
         "a tool's own": facts("poll", after={"messages": ["Ready to go on?"]}),
         "four at once": saying("Ready?", "Shall I?", "Okay?", "Continue?"),
+        "a full-width mark": saying("Green. Ready？ I wait."),
+        "an Arabic mark": saying("Ready؟"),
+        "tell me": saying("Tell me if I should continue."),
         "a quoted one": saying("> Shall I submit now?"),
         "a quoted one, indented": saying("  > Shall I submit now?"),
         "behind a quoted line": saying("> It is green.\nShall I submit now?"),
@@ -1016,6 +1019,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     },
     "EVIDENCE-REQUIRED": {
         "a report before staging": facts("report", passed={}),
+        "variants that are said to be ready": saying("Your variants are READY."),
+        "a claim behind a sign": saying("✅ Done"),
+        "variants that wait for their submit": saying("The variants are ready to be submitted."),
         "a report before the side by sides": facts(
             "report",
             passed={

@@ -23,8 +23,12 @@ from pydantic import Field, JsonValue
 from skill_tools.errors import InputError
 from skill_tools.tool import Closed, Decision, ToolResult
 
-QUIET = "tool NOT IN ('check_message', 'run_script')"
-"""What leaves out the calls that neither put a question to a person nor answer one."""
+ASIDE = ("run", "run_script", "check_message", "inspect_engine", "preview")
+"""Calls that neither put a question to a person nor answer one, nor say where a run stands.
+
+What `run` asks, a step that it took has asked.
+"""
+QUIET = f"tool NOT IN {ASIDE}"
 REFUSED = ".undefined_variable"
 """How the code of a submit ends whose values an engine could not put in place."""
 
@@ -246,13 +250,16 @@ class Journal:
     def last_question(self, run_id: str | None) -> str:
         """Return what the newest call of a run asked a person, empty where it asked nothing.
 
-        Without a run: what the newest call that belongs to none asked.
+        Without a run: what the newest call that belongs to none asked, as long as no run was begun behind it.
         """
         rows = self._read(
-            f"SELECT question FROM calls WHERE run_id IS ? AND {QUIET} ORDER BY id DESC LIMIT 1",  # noqa: S608 - it is our own
+            f"SELECT question, at FROM calls WHERE run_id IS ? AND {QUIET} ORDER BY id DESC LIMIT 1",  # noqa: S608 - it is our own
             run_id,
         )
-        return str(rows[0][0]) if rows else ""
+        question, at = rows[0] if rows else ("", 0.0)
+        if run_id is None and question and self._read("SELECT 1 FROM runs WHERE created > ? LIMIT 1", at):
+            return ""
+        return str(question)
 
     def refusals(self, run_id: str) -> int:
         """Count the submits of a run that an engine refused."""
@@ -327,7 +334,7 @@ class Journal:
         rows = self._read("SELECT run_id FROM submissions WHERE workflow_id = ?", workflow_id)
         return str(rows[0][0]) if rows else None
 
-    def _read(self, query: str, *values: str | int | None) -> list[Any]:
+    def _read(self, query: str, *values: str | float | None) -> list[Any]:
         if self._connection is None and not self.path.exists():
             return []
         return self._open().execute(query, values).fetchall()

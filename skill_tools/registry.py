@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
 from pydantic import JsonValue
 
+from skill_tools.access.secrets import known_secrets
 from skill_tools.engines.here import EnginesHere
 from skill_tools.errors import InputError, VdaError
 from skill_tools.journal import Journal
@@ -17,7 +19,7 @@ from skill_tools.tool import AnyTool, Problem, ToolResult
 from skill_tools.tools.cancel import CANCEL
 from skill_tools.tools.check_message import CHECK_MESSAGE
 from skill_tools.tools.check_submission import CHECK_SUBMISSION
-from skill_tools.tools.context import Context, Note
+from skill_tools.tools.context import Context, Note, masked
 from skill_tools.tools.derive_storage_url import DERIVE_STORAGE_URL
 from skill_tools.tools.ensure_cache import ENSURE_CACHE
 from skill_tools.tools.ensure_endpoints import ENSURE_ENDPOINTS
@@ -108,9 +110,10 @@ def opened(settings: Settings, on_note: Callable[[Note], None] | None = None) ->
 
 
 def failed(tool: str, error: VdaError) -> ToolResult:
-    """Return the result of a call that never got onto its road."""
+    """Return the result of a call that never got onto its road, without any secret of the environment."""
     problem = Problem.of(error)
-    return ToolResult(ok=False, tool=tool, status=problem.status, problem=problem)
+    result = ToolResult(ok=False, tool=tool, status=problem.status, problem=problem)
+    return masked(result, known_secrets(os.environ))
 
 
 def _object(arguments: object) -> Mapping[str, JsonValue]:
@@ -131,11 +134,10 @@ def _object(arguments: object) -> Mapping[str, JsonValue]:
 
 def _unknown_tool(name: str) -> ToolResult:
     near = difflib.get_close_matches(name, TOOLS, n=1)
-    problem = Problem(
-        code="input.unknown_tool",
-        message=f"There is no tool {name!r}",
+    error = InputError(
+        f"There is no tool {name!r}",
         expected=", ".join(TOOLS),
         remedy=f"did you mean {near[0]!r}?" if near else "`vda tools` lists them",
-        retry="after_fix",
+        code="input.unknown_tool",
     )
-    return ToolResult(ok=False, tool=name, status="failed", problem=problem)
+    return failed(name, error)

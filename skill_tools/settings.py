@@ -16,6 +16,7 @@ ENGINE_CHOICES: dict[str, EngineChoice] = {"auto": "auto", "local": "local", "os
 DEFAULT_DATA_ROOTS = "/srv/sdg/data"
 STATE_FOLDER = ".vda"
 RUNS_FOLDER = Path("media", "vda", "runs")
+PREVIEWS_FOLDER = Path("media", "vda", "previews")
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the package `skill_tools`."""

@@ -27,6 +27,7 @@ _SECRET_NAME = re.compile(
 )
 _SHAPES = (rf"{NGC_PREFIX}[A-Za-z0-9_-]{{16,}}", rf"\b{HF_PREFIX}[A-Za-z0-9]{{24,}}")
 _SCHEME = re.compile(r"^(?:authorization\s*:\s*)?(?:bearer|basic)\s+", re.IGNORECASE)
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _BASE64_CORE = 8
 """A shorter piece of base64 may be something else."""
 
@@ -122,8 +123,12 @@ def _sought(secrets: frozenset[str]) -> tuple[tuple[str, ...], re.Pattern[str]]:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield from (quoted, _ESCAPE.sub(lambda escape: escape[0].lower(), quoted))
+    for ascii_only in (True, False):
+        in_json = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        # Once more for JSON that stands as a text in JSON.
+        yield from (secret, in_json, json.dumps(in_json)[1:-1])
     raw = secret.encode()
     for shift in range(3):
         core = _base64_core(raw, shift)

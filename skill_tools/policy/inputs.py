@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
+from skill_tools.media.playable import PICTURE_SUFFIXES
 from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.settings import PREVIEWS_FOLDER, RUNS_FOLDER
 from skill_tools.storage.url import is_stem
 
 DEMO_REPOSITORY = "nvidia/video-data-augmentation-demo"
@@ -81,13 +84,32 @@ def _keep_staged_input(facts: Facts) -> Finding | None:
 
 def _keep_clip(facts: Facts) -> Finding | None:
     clip, output = facts.text("clip"), facts.text("output")
-    if not clip or not output or facts.place(clip) != facts.place(output):
+    if not output:
+        return None
+    own_folder = facts.again("into the tool's own folder of the workspace", output=None)
+    target = facts.place(output)
+    if clip and facts.place(clip) == target:
+        return Finding(
+            "what is made of a clip is never written over the clip",
+            {"user_clip": clip, "call_output": output},
+            own_folder,
+        )
+    if _is_replaceable(target, facts):
         return None
     return Finding(
-        "what is made of a clip is never written over the clip",
-        {"user_clip": clip, "call_output": output},
-        facts.again("into the tool's own folder of the workspace", output=None),
+        f"{output} is there already, and may be a clip that the user gave or a file of a run",
+        {"call_output": output},
+        own_folder,
     )
+
+
+def _is_replaceable(target: str, facts: Facts) -> bool:
+    """Tell whether nothing is lost by writing there: nothing lies there, or only an earlier preview."""
+    there, place = facts.files.get(target), PurePath(target)
+    if there is None or not there.exists or place.is_relative_to(facts.workspace / PREVIEWS_FOLDER):
+        return True
+    in_a_run = place.is_relative_to(facts.workspace / RUNS_FOLDER)
+    return place.suffix.lower() in PICTURE_SUFFIXES and not in_a_run
 
 
 def _video_argument(facts: Facts) -> tuple[str, ...]:

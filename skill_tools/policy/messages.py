@@ -18,7 +18,9 @@ from skill_tools.tool import Message, NextStep
 
 GOING_ON = "Going on."
 
-_SENTENCE = re.compile(r".+?(?:[.!?](?=\s|$)|$)")
+# Full-width and Arabic question marks ask as well.
+_QUESTION_MARKS = ("?", "？", "؟")
+_SENTENCE = re.compile(rf".+?(?:[.!{''.join(_QUESTION_MARKS)}](?=\s|$)|$)")
 # A media line, or what would be one if it stood alone.
 _MEDIA = re.compile(r"^\s*MEDIA:|MEDIA:/")
 _PATH_OR_URL = re.compile(r"(?:\S*://\S*|(?<!\S)[A-Z_]*=?/\S*)")
@@ -29,7 +31,7 @@ _APPROVAL = re.compile(
     re.IGNORECASE,
 )
 _APPROVAL_UNASKED = re.compile(
-    r"\b(?:please (?:confirm|approve)|let me know (?:if|when|whether) (?:i|we|you)|"
+    r"\b(?:please (?:confirm|approve)|(?:let me know|tell me) (?:if|when|whether) (?:i|we|you)|"
     r"(?:reply|say|type|answer|press) (?:with )?[\"'“]?(?:yes|ok|go|y|enter)\b|"
     r"(?:waiting|wait|await(?:ing)?) (?:for )?your (?:go-ahead|approval|confirmation|ok|answer|reply)|"
     r"once you (?:confirm|approve|agree)|(?:give|need) (?:me )?(?:the|your) (?:go-ahead|approval|ok))\b",
@@ -49,7 +51,9 @@ _ALLOWED_TOPIC = re.compile(
 _DONE = r"(?:completed?|done|finished|succeeded|successful(?:ly)?)"
 _CLAIM = re.compile(
     rf"\b(?:run|pipeline|workflow|job|augmentation|labell?ing|everything|all|it|that|this|variants?|clips?)\b"
-    rf"[^.?!\n]{{0,60}}\b{_DONE}\b|^\s*(?:all )?{_DONE}\s*[.!]?\s*$",
+    rf"[^.?!\n]{{0,60}}\b{_DONE}\b|"
+    rf"\b(?:variants?|labels|results?)\b[^.?!\n]{{0,60}}\bready\b(?! (?:to|for)\b)|"
+    rf"^\W*(?:all )?{_DONE}\s*[.!]?\s*$",
     re.IGNORECASE,
 )
 _NO_CLAIM = re.compile(
@@ -86,7 +90,7 @@ def faults(facts: Facts) -> list[Fault]:
         if clean != bubble or any(secret in bubble.body for secret in facts.secrets):
             found.append(Fault("SECRET-SILENT", index, "a bubble holds a secret", (clean,)))
         for sentence in sentences(clean.body):
-            is_question = sentence.rstrip("\"'”)").endswith("?")
+            is_question = sentence.rstrip("\"'”)").endswith(_QUESTION_MARKS)
             rule_reason = _asked(sentence, facts, questions) if is_question else _said(sentence, facts)
             questions += is_question
             if rule_reason:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 from skill_tools.errors import InputError
 from skill_tools.flows.values import REQUIRED_VALUES
@@ -212,8 +212,25 @@ def misshapen(words: Sequence[str]) -> str:
         or any("=" not in word for word in behind),
         "each name is given once behind --set-string": len({*names}) < len(names),
         "a submit names its pool": not {"--pool", "-p"} & {*options},
+        "a submit has its file, --pool, --set-string and --dry-run, and nothing else": bool(
+            _strange(words[4:])
+        ),
     }
     return next((fault for fault, is_there in faults.items() if is_there), "")
+
+
+def _strange(options: Sequence[str]) -> list[str]:
+    """Return the words behind a submit's file that belong to none of its options; an open `--pool` too."""
+    strange, rest = [], list(options)
+    while rest:
+        word = rest.pop(0)
+        if word in {"--pool", "-p"} and rest and not rest[0].startswith("-"):
+            rest.pop(0)
+        elif word == "--set-string":
+            rest = list(dropwhile(lambda pair: not pair.startswith("-"), rest))
+        elif word != "--dry-run" and not word.startswith("--pool="):
+            strange.append(word)
+    return strange
 
 
 def _right_submit(facts: Facts) -> NextStep | None:

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from skill_tools.access.secrets import known_secrets, mask
 from skill_tools.engines.base import Engine
@@ -23,6 +23,8 @@ from skill_tools.policy.rule import Aftermath, Facts, FileFact
 from skill_tools.policy.snapshot import outcome_of, snapshot, snapshot_after
 from skill_tools.settings import Settings
 from skill_tools.tool import AnyTool, Closed, Message, Outcome, Problem, Ruling, ToolResult
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,20 +127,22 @@ class Context:
     ) -> ToolResult:
         """Write a call into the journal, under the run that it belongs to, without any known secret."""
         text = result.model_dump_json()
-        clean = mask(text, self.secrets)
-        if clean != text:
-            result = ToolResult.model_validate_json(clean)
+        if self._holds_secret(text):
+            result = masked(result, self.secrets)
+            text = result.model_dump_json()
         run_id = result.run_id if result.run_id and self.journal.knows(result.run_id) else None
-        self.journal.append(run_id, result, self._json(arguments), clean, self._json(seen) if seen else "")
+        self.journal.append(run_id, result, self._json(arguments), text, self._json(seen) if seen else "")
         return result
 
     def _json(self, values: Mapping[str, JsonValue]) -> str:
         """Return values as JSON without any known secret; nearly always they hold none."""
         text = json.dumps(values, default=str)
-        if mask(text, self.secrets) == text:
-            return text
-        clean = {name: _masked_value(value, self.secrets) for name, value in values.items()}
-        return json.dumps(clean, default=str)
+        if self._holds_secret(text):
+            text = json.dumps(masked(dict(values), self.secrets), default=str)
+        return text
+
+    def _holds_secret(self, text: str) -> bool:
+        return mask(text, self.secrets) != text
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -148,6 +152,7 @@ class Context:
     def facts(self, tool: str, given: dict[str, Any], run: RunRecord | None) -> Facts:
         """Return what the rules may look at: the call, and what is known of its run."""
         bubbles = [Message.model_validate(one) for one in given.get("messages") or ()]
+        places = _places(given, self.settings.workspace)
         return Facts(
             tool=tool,
             arguments=given,
@@ -158,8 +163,8 @@ class Context:
             secrets=self.secrets,
             refusals=self.journal.refusals(run.run_id) if run and tool == "submit" else 0,
             asked=self.journal.last_question(run.run_id if run else None),
-            files=_file_facts(bubbles),
-            places=_places(given, self.settings.workspace),
+            files=_file_facts(bubbles) | _target_facts(given, places),
+            places=places,
         )
 
     def _run_meant(self, arguments: Closed) -> RunRecord | None:
@@ -205,11 +210,21 @@ def _file_facts(messages: Sequence[Message]) -> dict[str, FileFact]:
     return {path: FileFact(Path(path).is_file(), plays(Path(path))) for path in paths if path}
 
 
-def _masked_value(value: JsonValue, secrets: Collection[str]) -> JsonValue:
+def _target_facts(given: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, FileFact]:
+    """Look whether something lies where a call would write."""
+    place = places.get(given.get("output") or "")
+    return {place: FileFact(Path(place).exists(), plays(Path(place)))} if place else {}
+
+
+def masked(value: T, secrets: Collection[str]) -> T:
+    """Return a value of the same shape with every text in it masked, names of arguments too."""
+    clean: Any = value
     if isinstance(value, str):
-        return mask(value, secrets)
-    if isinstance(value, list):
-        return [_masked_value(item, secrets) for item in value]
-    if isinstance(value, dict):
-        return {mask(key, secrets): _masked_value(item, secrets) for key, item in value.items()}
-    return value
+        clean = mask(value, secrets)
+    elif isinstance(value, list):
+        clean = [masked(item, secrets) for item in value]
+    elif isinstance(value, dict):
+        clean = {mask(key, secrets): masked(item, secrets) for key, item in value.items()}
+    elif isinstance(value, BaseModel):
+        clean = value.model_copy(update={name: masked(item, secrets) for name, item in value})
+    return cast("T", clean)

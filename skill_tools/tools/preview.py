@@ -14,11 +14,11 @@ from pydantic import Field, TypeAdapter
 from skill_tools.engines.local.environment import host_environment, worker_environment
 from skill_tools.errors import EngineError, InputError, VdaError
 from skill_tools.media.playable import PICTURE_SUFFIXES
+from skill_tools.settings import PREVIEWS_FOLDER
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText
 
-PREVIEWS_FOLDER = Path("media", "vda", "previews")
 PATIENCE_S = 300.0
 _SAMPLING_SEED = 42
 _VIDEO_SUFFIX = ".mp4"

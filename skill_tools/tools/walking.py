@@ -10,6 +10,7 @@ from itertools import chain
 from pydantic import JsonValue
 
 from skill_tools.errors import EngineError
+from skill_tools.journal import ASIDE
 from skill_tools.tool import AnyTool, NextStep, Problem, ToolResult
 from skill_tools.tools.check_submission import CheckSubmissionOutput
 from skill_tools.tools.context import Context
@@ -22,8 +23,6 @@ PHASES = (
     ("stage_artifacts", "render_compare"),
 )
 """Steps behind which nobody has to look before the next one, so that one call can take them together."""
-ASIDE = frozenset({"run", "check_message", "inspect_engine", "preview"})
-"""Tools whose results don't say where a run stands."""
 # A run passes each tool a few times at the most; only those that wait may be called for as long as it takes.
 MAX_VISITS = 4
 

@@ -220,6 +220,13 @@ def disclosing(body: str, disclosure: str = DISCLOSURE, run: Any = DEMO_RUN) -> 
 TOLD = "    labels of the variant: 2 car"
 SUBMIT = f"osmo workflow submit {WORKFLOW}"
 
+
+def over(output: str, *, there: bool = True) -> Facts:
+    """Return the facts of a preview that is to be written where something lies, or does not."""
+    lies = {f"/clips/{output}": FileFact(exists=there, plays=there)}
+    return facts("preview", run=None, clip="car.mp4", output=output, seen={"files": lies})
+
+
 EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     "FLOW-DEFAULT": {
         "no flow, no words": facts("select_flow", run=None, clips=["car.mp4"]),
@@ -325,6 +332,11 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         ),
         "a preview beside its clip": facts("preview", run=None, clip="car.mp4", output="rain.mp4"),
         "a preview without a place": facts("preview", run=None, clip="car.mp4"),
+        "a preview over another clip": over("clips/bus.mp4"),
+        "a preview over a run's picture": over("media/vda/runs/run-0a1b2c3d/display/car.png"),
+        "a preview over an earlier one": over("media/vda/previews/rain.mp4"),
+        "a preview over a picture": over("rain.PNG"),
+        "a preview where a clip was": over("clips/bus.mp4", there=False),
         "a clip beside a variant of no run": facts(
             "stage_artifacts", run=None, input_local_video="/clips/bus.mp4"
         ),
@@ -436,6 +448,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "what the skill decides": saying("Which cookbook do you want?"),
         "a tool's own": facts("poll", after={"messages": ["Ready to go on?"]}),
         "four at once": saying("Ready?", "Shall I?", "Okay?", "Continue?"),
+        "a full-width mark": saying("Green. Ready？ I wait."),
+        "an Arabic mark": saying("Ready؟"),
+        "tell me": saying("Tell me if I should continue."),
         "a quoted one": saying("> Shall I submit now?"),
         "a quoted one, indented": saying("  > Shall I submit now?"),
         "behind a quoted line": saying("> It is green.\nShall I submit now?"),
@@ -774,6 +789,12 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
         "no file": line("osmo workflow submit --pool gpu --set-string video=car"),
         "no file, nothing else": line("osmo workflow submit"),
         "no pool": line(f"{SUBMIT} --set-string video=car"),
+        "a pool left open": line(f"{SUBMIT} --set-string video=car --pool"),
+        "another option for the pool": line(f"{SUBMIT} -p --dry-run --set-string video=car"),
+        "a second file": line(f"{SUBMIT} e2e.yaml --pool gpu --set-string video=car"),
+        "another option": line(f"{SUBMIT} --pool gpu --set-string video=car --rsync"),
+        "all options": line(f"{SUBMIT} --dry-run --set-string video=car n=1 -p gpu"),
+        "a pool joined by a sign": line(f"{SUBMIT} --pool=gpu --set-string video=car"),
         "without a guard": line(f"{SUBMIT} --set-string video=car", passed={}),
         "without guarded batches": line(
             f"{SUBMIT} --set-string video=car", passed={"check_submission": {"batches": []}}
@@ -998,6 +1019,9 @@ EXAMPLES: Mapping[str, Mapping[str, Facts]] = {
     },
     "EVIDENCE-REQUIRED": {
         "a report before staging": facts("report", passed={}),
+        "variants that are said to be ready": saying("Your variants are READY."),
+        "a claim behind a sign": saying("✅ Done"),
+        "variants that wait for their submit": saying("The variants are ready to be submitted."),
         "a report before the side by sides": facts(
             "report",
             passed={

@@ -55,6 +55,22 @@ def test_words_that_contradict_each_other_are_asked_about_once(workspace: Worksp
 
 
 @pytest.mark.breaks("FLOW-INTENT")
+def test_a_look_between_question_and_answer_is_no_answer(workspace: Workspace) -> None:
+    """Previews and bubbles don't make the question be put again; a run that was begun since does."""
+    words = {
+        "clips": [workspace.clip()],
+        "request": "no augmentation please, and make rain variants of it",
+        "engine": "local",
+    }
+    assert workspace.call("select_flow", **words).status == "needs_input"
+    assert workspace.call("preview", clip=words["clips"][0], variables={"weather": "rain"}).ok
+    workspace.call("inspect_engine", engine="local", what="storage")
+    answered = workspace.call("select_flow", **words)
+    assert (answered.ok, rules_in(answered)) == (True, ["FLOW-INTENT"])
+    assert workspace.call("select_flow", **words).status == "needs_input"
+
+
+@pytest.mark.breaks("FLOW-INTENT")
 @pytest.mark.parametrize("wanted", [{"variants": 3}, {"variables": {"weather": "rain"}}])
 def test_words_for_labels_alone_beside_wanted_variants_are_asked_about(
     workspace: Workspace, wanted: dict[str, object]

@@ -20,6 +20,8 @@ PLAYS = {
     "/clips/b.txt": FileFact(exists=True, plays=False),
 }
 NOT_A_WORD_WRONG = [
+    "The variants are ready to be submitted.",
+    "Everything is ready for the submit.",
     "Time overview\n- Cold start: nothing is cached yet.\n- In all 20–40 s for e2e.",
     "Preflight on local: 5 of 5 checks are green; pool local, platform embedded.",
     "Guard: green. 1 workflow(s) with 3 tasks would be submitted to local.",
@@ -33,6 +35,9 @@ NOT_A_WORD_WRONG = [
     "COMPARE_VIDEO=/clips/really?/a.mp4",
 ]
 APPROVALS = [
+    "Ready？",
+    "Green. OK to go on؟",
+    "Tell me if I should continue.",
     "Ready?",
     "Shall I continue?",
     "Should I go ahead and submit?",
@@ -57,6 +62,8 @@ FORBIDDEN = [
 ]
 NEEDLESS = ["What colour do you like?", "How many variants?", "Which storage prefix?", "Which pool?"]
 CLAIMS = [
+    "✅ Done",
+    "Your rainy variants are ready.",
     "The run is complete.",
     "Everything is done!",
     "All variants were finished.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -13,6 +15,7 @@ from skill_tools.tools.context import Context
 from tests.tools.workspace_bench import Workspace, everything_in, make_clip, rules_in
 
 TOKEN = "hf_" + "Zq9" * 10
+SIGNED = "made/up+account/key+for/storage=="
 
 
 class Nothing(Closed):
@@ -127,6 +130,42 @@ def test_a_secret_in_the_arguments_stops_the_call_and_is_written_nowhere(tmp_pat
         assert (result.status, result.exit_code, rules_in(result)[0]) == ("denied", 4, "SECRET-SILENT")
         assert TOKEN not in result.model_dump_json()
     assert TOKEN.encode() not in everything_in(workspace.root)
+
+
+@pytest.mark.breaks("SECRET-SILENT")
+@pytest.mark.parametrize("encoded", [quote(SIGNED, safe=""), b64encode(f"user:{SIGNED}".encode()).decode()])
+def test_an_encoded_secret_stops_the_call_too(tmp_path: Path, encoded: str) -> None:
+    """In a URL or a Basic header a secret is as good as plain: no run is begun that would carry it on."""
+    workspace = Workspace(tmp_path, {"STORAGE_ACCESS_KEY": SIGNED})
+    for wish in ({"request": f"Basic {encoded}"}, {"vlm_url": f"https://u:{encoded}@host/v1"}):
+        result = workspace.call("select_flow", clips=[workspace.clip()], engine="local", **wish)
+        assert (result.status, rules_in(result)[0]) == ("denied", "SECRET-SILENT")
+        assert encoded not in result.model_dump_json()
+    with workspace.journal() as journal:
+        assert journal.runs() == []
+
+
+def test_a_secret_as_an_arguments_name_is_written_nowhere(tmp_path: Path) -> None:
+    """Whatever is unknown of a call, the tool's own name too, is told and kept with its secrets masked."""
+    key = "nvapi-" + "k" * 40
+    workspace = Workspace(tmp_path)
+    workspace.begin(workspace.clip())
+    results = [workspace.call("poll", **{key: {key: [key]}}), workspace.call(key)]
+    assert [result.problem.code for result in results if result.problem] == [
+        "input.invalid",
+        "input.unknown_tool",
+    ]
+    assert key.encode() not in everything_in(workspace.root)
+    assert all(key not in result.model_dump_json() for result in results)
+
+
+@pytest.mark.parametrize("weak", ["123456", "status", "failed"])
+def test_a_secret_that_stands_in_every_result_breaks_none(tmp_path: Path, weak: str) -> None:
+    """A weak password may equal a number or a word of the result's own form, which stays what it is."""
+    workspace = Workspace(tmp_path, {"DB_PASSWORD": weak})
+    result = workspace.call("prepare_dataset", run_id="run-0a1b2c3d", at=123456)
+    assert result.problem
+    assert (result.ok, result.problem.code) == (False, "input.invalid")
 
 
 @pytest.mark.keeps("SECRET-SILENT")

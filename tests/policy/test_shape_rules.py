@@ -26,6 +26,9 @@ WRONG = {
     "no pair": f"{SUBMIT} --pool p --set-string a=b loose",
     "twice the name": f"{SUBMIT} --pool p --set-string a=b a=c",
     "no pool": f"{SUBMIT} --set-string a=b",
+    "pool left open": f"{SUBMIT} --pool --set-string a=b",
+    "two files": f"{SUBMIT} other.yaml --pool p --set-string a=b",
+    "another option": f"{SUBMIT} --pool p --priority HIGH --set-string a=b",
     "no file": "osmo workflow submit --pool p --set-string a=b",
     "nothing": "osmo workflow submit",
 }

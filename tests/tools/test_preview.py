@@ -86,6 +86,24 @@ def test_a_preview_never_takes_the_clip_s_place(workspace: Workspace) -> None:
     assert clip.read_bytes() == before
 
 
+def test_a_preview_is_written_over_an_earlier_preview_alone(workspace: Workspace) -> None:
+    """No other film in the workspace and no file of a run, whoever made it; a picture of one's own it may."""
+    run = workspace.root / "media/vda/runs/run-0a1b2c3d/display/car.png"
+    film = make_clip(workspace.root / "clips/bus.mp4")
+    run.parent.mkdir(parents=True)
+    run.write_bytes(b"a picture of a run")
+    kept = {path: path.read_bytes() for path in (film, run)}
+    for output, kind in (("clips/bus.mp4", "video"), (str(run), "still")):
+        result = workspace.call("preview", clip=workspace.clip(), kind=kind, variables=RAIN, output=output)
+        assert (result.status, rules_in(result)) == ("denied", ["INPUT-KEEP"])
+        assert workspace.follow(result.next[0]).ok
+        # What the tool named itself, it may write anew.
+        assert workspace.follow(result.next[0]).ok
+    for _ in range(2):
+        assert workspace.call("preview", clip=workspace.clip(), variables=RAIN, output="look.png").ok
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
 def test_a_preview_shows_a_run_s_own_variant() -> None:
     """Its seed is the one that setup draws for the variant."""
     script = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 
 from skill_tools.access.secrets import mask
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
@@ -15,13 +16,24 @@ def _workspace(facts: Facts) -> Finding | None:
     if named is None:
         return finding_of("STAGE-WORKSPACE", facts)
     given = facts.text(named)
-    if facts.is_inside(facts.place(given)):
+    place = facts.place(given)
+    other = _run_of(place, facts) if named == "run_local_dir" else ""
+    if facts.is_inside(place) and other in {"", facts.run_id}:
         return None
     return Finding(
-        f"{given} lies outside the workspace {facts.workspace}",
+        f"{given} is the folder of {other}"
+        if other
+        else f"{given} lies outside the workspace {facts.workspace}",
         {named: given, "workspace": str(facts.workspace)},
         facts.again("into the tool's own folder of the workspace", **{named: None}),
     )
+
+
+def _run_of(place: str, facts: Facts) -> str:
+    """Return the run whose own folder a place is, or lies in; nothing where it is none's."""
+    runs = facts.workspace / "media" / "vda" / "runs"
+    path = PurePath(place)
+    return path.relative_to(runs).parts[0] if runs in path.parents else ""
 
 
 def _media(facts: Facts) -> Finding | None:

@@ -54,6 +54,26 @@ def test_nothing_is_staged_or_shown_outside_the_workspace(
     assert not outside.exists()
 
 
+@pytest.mark.breaks("STAGE-WORKSPACE")
+@pytest.mark.parametrize("tool", ["stage_artifacts", "render_compare"])
+@pytest.mark.parametrize("inside", ["", "/display"])
+def test_the_folder_of_another_run_stays_that_runs(workspace: Workspace, tool: str, inside: str) -> None:
+    """Neither a mirror nor a side by side goes where another run's lie."""
+    mine, other = (workspace.begin(workspace.clip()) for _ in range(2))
+    result = workspace.call(tool, run_id=mine, run_local_dir=f"media/vda/runs/{other}{inside}")
+    assert (result.status, rules_in(result)[0]) == ("denied", "STAGE-WORKSPACE")
+    assert other in result.problem.message
+    assert not (workspace.root / "media/vda/runs" / other).exists()
+
+
+@pytest.mark.keeps("STAGE-WORKSPACE")
+def test_a_run_may_name_its_own_folder(workspace: Workspace) -> None:
+    """The folder that the tool would take by itself is as good when it is named."""
+    run_id = workspace.begin(workspace.clip())
+    result = workspace.call("stage_artifacts", run_id=run_id, run_local_dir=f"media/vda/runs/{run_id}")
+    assert rules_in(result) == []
+
+
 @pytest.mark.keeps("STAGE-WORKSPACE")
 @pytest.mark.parametrize("folder", [None, "media/vda/mine", "with a space/ö"])
 def test_any_folder_of_the_workspace_will_do(workspace: Workspace, folder: str | None) -> None:

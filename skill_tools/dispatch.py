@@ -395,6 +395,7 @@ def _check_workflow(file: str, run: RunRecord | None, settings: Settings) -> Non
         expected=run.workflow_file,
         remedy="submit that file, or begin another run with select_flow",
         code="input.other_flow",
+        first=("submit", {"run_id": run.run_id}),
     )
 
 

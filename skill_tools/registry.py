@@ -15,7 +15,7 @@ from skill_tools.engines.here import EnginesHere
 from skill_tools.errors import InputError, VdaError
 from skill_tools.journal import Journal
 from skill_tools.settings import Settings
-from skill_tools.tool import AnyTool, Problem, ToolResult
+from skill_tools.tool import AnyTool, Problem, ToolResult, first_calls
 from skill_tools.tools.cancel import CANCEL
 from skill_tools.tools.check_message import CHECK_MESSAGE
 from skill_tools.tools.check_submission import CHECK_SUBMISSION
@@ -112,7 +112,7 @@ def opened(settings: Settings, on_note: Callable[[Note], None] | None = None) ->
 def failed(tool: str, error: VdaError) -> ToolResult:
     """Return the result of a call that never got onto its road, without any secret of the environment."""
     problem = Problem.of(error)
-    result = ToolResult(ok=False, tool=tool, status=problem.status, problem=problem)
+    result = ToolResult(ok=False, tool=tool, status=problem.status, problem=problem, next=first_calls(error))
     return masked(result, known_secrets(os.environ))
 
 

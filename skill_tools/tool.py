@@ -207,7 +207,7 @@ class Tool(Generic[InputT, OutputT, RoadT]):
             first: list[NextStep] = []
         except VdaError as error:
             outcome = Problem.of(error)
-            first = _first(error)
+            first = first_calls(error)
         found = road.after(self, ruling, outcome)
         seen |= found.seen
         if isinstance(outcome, Problem):
@@ -273,8 +273,8 @@ def _run_id_in(arguments: Mapping[str, JsonValue]) -> str | None:
     return run_id if isinstance(run_id, str) else None
 
 
-def _first(error: VdaError) -> list[NextStep]:
-    """Return the call that has to come before the one that failed."""
+def first_calls(error: VdaError) -> list[NextStep]:
+    """Return the call that has to come before the one that failed, where the error names it."""
     if error.first is None:
         return []
     tool, arguments = error.first

@@ -228,7 +228,7 @@ def test_a_demo_folder_may_lie_in_a_data_root(workspace: Workspace) -> None:
 
 
 def test_a_submit_names_the_run_s_own_workflow(workspace: Workspace) -> None:
-    """The file on an `osmo workflow submit` line is looked at, not passed over."""
+    """Another file on an `osmo workflow submit` line is answered with the call that sends the right one."""
     run_id = workspace.begin(workspace.clip(), flow="e2e")
     other = workspace.folder / "e2e.yaml"
     other.write_text("workflow: {}")
@@ -236,6 +236,7 @@ def test_a_submit_names_the_run_s_own_workflow(workspace: Workspace) -> None:
         result = did(workspace, f"osmo workflow submit {file} --pool local --set-string run_id={run_id}")
         assert result.problem
         assert result.problem.code == "input.other_flow", file
+        assert [(step.tool, step.arguments) for step in result.next] == [("submit", {"run_id": run_id})]
     own = did(
         workspace,
         f"osmo workflow submit assets/configs/osmo/e2e.yaml --pool local --set-string run_id={run_id}",

@@ -17,7 +17,8 @@ def _workspace(facts: Facts) -> Finding | None:
         return finding_of("STAGE-WORKSPACE", facts)
     given = facts.text(named)
     place = facts.place(given)
-    other = _run_of(place, facts) if named == "run_local_dir" else ""
+    # A call that names no run means the one whose folder it names.
+    other = _run_of(place, facts) if named == "run_local_dir" and facts.run_id else ""
     if facts.is_inside(place) and other in {"", facts.run_id}:
         return None
     return Finding(

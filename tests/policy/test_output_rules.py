@@ -68,10 +68,11 @@ def test_the_folder_of_another_run_stays_that_runs(workspace: Workspace, tool: s
 
 @pytest.mark.keeps("STAGE-WORKSPACE")
 def test_a_run_may_name_its_own_folder(workspace: Workspace) -> None:
-    """The folder that the tool would take by itself is as good when it is named."""
+    """The folder that the tool would take by itself is as good when it is named, and then names the run."""
     run_id = workspace.begin(workspace.clip())
-    result = workspace.call("stage_artifacts", run_id=run_id, run_local_dir=f"media/vda/runs/{run_id}")
-    assert rules_in(result) == []
+    folder = f"media/vda/runs/{run_id}"
+    assert rules_in(workspace.call("stage_artifacts", run_id=run_id, run_local_dir=folder)) == []
+    assert rules_in(workspace.call("render_compare", run_local_dir=folder)) == []
 
 
 @pytest.mark.keeps("STAGE-WORKSPACE")

@@ -9,6 +9,7 @@ from skill_tools.access.secrets import mask
 from skill_tools.policy.media_line import MEDIA_PREFIX, media_path
 from skill_tools.policy.messages import finding_of
 from skill_tools.policy.rule import Facts, Finding, Rule
+from skill_tools.settings import RUNS_FOLDER
 
 
 def _workspace(facts: Facts) -> Finding | None:
@@ -32,7 +33,7 @@ def _workspace(facts: Facts) -> Finding | None:
 
 def _run_of(place: str, facts: Facts) -> str:
     """Return the run whose own folder a place is, or lies in; nothing where it is none's."""
-    runs = facts.workspace / "media" / "vda" / "runs"
+    runs = facts.workspace / RUNS_FOLDER
     path = PurePath(place)
     return path.relative_to(runs).parts[0] if runs in path.parents else ""
 

@@ -260,7 +260,9 @@ def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> It
             given = next(frames, None)
             if given is None:
                 return
-            frame = copied(in_planes(given, levels))
+            frame = in_planes(given, levels)
+            if frame is given:  # else it was converted, and is nobody else's already
+                frame = copied(given)
             small = shrunk(Planes.of(frame))
             starts = previous is None or is_cut(previous, small)
             previous = small

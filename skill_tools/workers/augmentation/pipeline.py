@@ -1,6 +1,6 @@
 """Decode once, edit for each variant, encode each: the clip streams through, and nothing is held for long.
 
-A thread decodes, one edits, one a variant encodes, and one evaluates samples. The encoders are what takes
+A thread decodes, two edit, one a variant encodes, and one evaluates samples. The encoders are what takes
 the time; all others go last and fill their gaps.
 """
 
@@ -17,9 +17,10 @@ from av.video.frame import VideoFrame
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
-from skill_tools.workers.augmentation.effects import Chain
+from skill_tools.workers.augmentation.effects import Chain, Stage
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, copied, in_planes
+from skill_tools.workers.augmentation.relay import Relay
 from skill_tools.workers.augmentation.scene import (
     Scene,
     Tracker,
@@ -96,13 +97,14 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
                 )
             )
         )
-        edited = stack.enter_context(
-            closing(
-                Pump(lambda: _edited(decoded.items(), source, levels, lanes, timer), ahead=2, name="edit")
-            )
+        begun = stack.enter_context(
+            closing(Pump(lambda: _begun(decoded.items(), source, levels, lanes, timer), ahead=1, name="edit"))
         )
-        for lane, frame in edited.items():
-            lane.encode(frame)
+        finished = stack.enter_context(
+            closing(Pump(lambda: (frame.finished(timer) for frame in begun.items()), ahead=1, name="finish"))
+        )
+        for frame in finished.items():
+            frame.lane.take(frame)
         for lane in lanes:
             lane.finish()
     timings = timer.seconds | {"total": time.perf_counter() - started}
@@ -112,13 +114,34 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
     return [lane.told for lane in lanes]
 
 
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A frame on its way through a variant's stages."""
+
+    lane: _Lane
+    frame: VideoFrame
+    planes: Planes
+    """Views of the frame."""
+    view: View
+    before: Planes | None
+    """A copy of before the edit, if the frame is to be evaluated."""
+    rest: tuple[Stage, ...]
+
+    def finished(self, timer: Timer) -> _Begun:
+        """Apply the stages that are left."""
+        with timer.spent_on("effects"):
+            for stage in self.rest:
+                stage.apply(self.planes, self.view)
+        return self
+
+
 class _Lane:
     """One variant's way from edited planes to its file, and to its evaluators."""
 
     def __init__(self, source: ClipInfo, job: Job, stack: ExitStack, timer: Timer) -> None:
         self.told = Rendered()
         self._job, self._timer = job, timer
-        self._chain: Chain | None = None
+        self._relay = Relay(())
         self._writer = stack.enter_context(_writer(source, job))
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
@@ -129,24 +152,24 @@ class _Lane:
     def enter(self, scene: Scene) -> None:
         """Make the effects fit a scene that begins."""
         with self._timer.spent_on("understand"):
-            self._chain = self._job.chain_for(scene)
+            chain = self._job.chain_for(scene)
+        self._relay = Relay(chain.stages)
         self.told.scenes.append(scene)
-        self.told.chains.append(self._chain)
+        self.told.chains.append(chain)
 
-    def edited(self, frame: VideoFrame, view: View, *, sampled: bool) -> VideoFrame:
-        """Edit a frame in place, which must be this lane's own; have it evaluated if it is `sampled`."""
+    def begin(self, frame: VideoFrame, view: View, *, sampled: bool) -> _Begun:
+        """Begin to edit a frame in place, which must be this lane's own; have it evaluated if `sampled`."""
         planes = Planes.of(frame)
         before = planes.copy() if sampled else None
         with self._timer.spent_on("effects"):
-            for stage in self._chain.stages if self._chain else ():
-                stage.apply(planes, view)
-        if before is not None:
-            self._evaluating.put((before, planes, view.geometry.ground))
-        return frame
+            rest = self._relay.begin(planes, view)
+        return _Begun(self, frame, planes, view, before, rest)
 
-    def encode(self, frame: VideoFrame) -> None:
-        """Pass an edited frame on to the encoder."""
-        self._encoding.put(frame)
+    def take(self, edited: _Begun) -> None:
+        """Pass an edited frame on to the evaluators and the encoder."""
+        if edited.before is not None:
+            self._evaluating.put((edited.before, edited.planes, edited.view.geometry.ground))
+        self._encoding.put(edited.frame)
         self.told.frames += 1
         self._job.advance()
 
@@ -180,10 +203,10 @@ def _writer(source: ClipInfo, job: Job) -> ClipWriter:
     )
 
 
-def _edited(
+def _begun(
     items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
-) -> Iterator[tuple[_Lane, VideoFrame]]:
-    """Yield each frame as each variant shows it."""
+) -> Iterator[_Begun]:
+    """Yield each frame, once for each variant, edited by the first of its stages."""
     sampled = _sampled(source)
     for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
         with timer.spent_on("understand"):
@@ -197,8 +220,8 @@ def _edited(
             is_sampled = item.index in sampled
             # The last lane may have the decoded frame itself.
             for lane in lanes[:-1]:
-                yield lane, lane.edited(copied(item.frame), view, sampled=is_sampled)
-            yield lanes[-1], lanes[-1].edited(item.frame, view, sampled=is_sampled)
+                yield lane.begin(copied(item.frame), view, sampled=is_sampled)
+            yield lanes[-1].begin(item.frame, view, sampled=is_sampled)
 
 
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:

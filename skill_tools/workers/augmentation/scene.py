@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock
 
 import cv2
 import numpy as np
@@ -31,6 +32,10 @@ _CUT_CORRELATION = 0.4
 _STILL_SHIFT = 0.6
 _STILL_DIFFERENCE = 5.0
 _FOREGROUND_CODES = 18.0
+_LEAST_OF_INSIDE, _PASSAGE = (
+    np.maximum(np.rint(np.arange(256) * share), least * _FOREGROUND_CODES).astype(np.uint8)
+    for share, least in ((0.55, 0.7), (0.15, 0.6))
+)
 _GROUND_MEMORY = 0.85
 _BINS = (16, 32, 32)
 _USUAL_SPREAD = 150
@@ -125,16 +130,24 @@ class View:
         self.time_s, self.index, self.small = time_s, index, small
         self.scene = tracker.scene
         self._tracker = tracker
+        self._geometry: Geometry | None = None
+        self._pose: Pose | None = None
 
-    @cached_property
+    @property
     def geometry(self) -> Geometry:
         """Where ground and sky are in this frame, and how far things are."""
-        return self._tracker.geometry(self.small)
+        with self._tracker.lock:
+            if self._geometry is None:
+                self._geometry = self._tracker.geometry(self.small)
+            return self._geometry
 
-    @cached_property
+    @property
     def pose(self) -> Pose:
         """Where the camera has come to on the ground since the scene began."""
-        return self._tracker.pose(self.small, self.geometry)
+        with self._tracker.lock:
+            if self._pose is None:
+                self._pose = self._tracker.pose(self.small, self.geometry)
+            return self._pose
 
     @cached_property
     def foreground(self) -> Map:
@@ -151,6 +164,8 @@ class Tracker:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.lock = RLock()
+        """Held while a frame is looked at: two threads ask, and each frame counts once."""
         self._geometry = scene.geometry
         self._ground: Map = scene.geometry.ground
         self._odometer: Odometer | None = None
@@ -526,9 +541,8 @@ def _foreground(small: Planes, scene: Scene) -> Map:
     soft = cv2.blur(difference, (3, 3))
     # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
     inside = cv2.dilate(soft, _AROUND)
-    least = np.maximum(cv2.convertScaleAbs(inside, alpha=0.55), np.uint8(0.7 * _FOREGROUND_CODES))
-    passage = np.maximum(cv2.convertScaleAbs(inside, alpha=0.15), np.uint8(0.6 * _FOREGROUND_CODES))
-    codes = cv2.divide(cv2.subtract(soft, least), passage, scale=255)
+    passed = cv2.subtract(soft, cv2.LUT(inside, _LEAST_OF_INSIDE))
+    codes = cv2.divide(passed, cv2.LUT(inside, _PASSAGE), scale=255)
     share: Map = codes.astype(np.float32) / np.float32(255)
     return share
 
@@ -536,7 +550,7 @@ def _foreground(small: Planes, scene: Scene) -> Map:
 def _distance(one: Planes, other: Planes) -> Plane:
     """Return how far each pixel's colour lies from another's, in codes; all from 255 on alike."""
     colour = cv2.add(cv2.absdiff(one.u, other.u), cv2.absdiff(one.v, other.v))
-    return cv2.addWeighted(cv2.absdiff(one.y, other.y), 1.0, colour, 2.0, 0)
+    return cv2.add(cv2.add(cv2.absdiff(one.y, other.y), colour), colour)
 
 
 def _plain(frame: Planes, ground: Map) -> Planes:

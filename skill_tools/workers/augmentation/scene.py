@@ -122,7 +122,7 @@ class Scene:
 class View:
     """One frame as effects see it, with what the scene knows about it; found out only when it is asked for.
 
-    Several variants of a frame share one view. It belongs to the thread that edits.
+    Several variants of a frame share one view, and so do the threads that edit.
     """
 
     def __init__(self, time_s: float, index: int, small: Planes, tracker: Tracker) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import groupby
 from typing import Protocol, Self, cast
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, rounded, scale
+from skill_tools.workers.augmentation.effects.growth import Growth
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, rounded, scale
 from skill_tools.workers.augmentation.scene import Geometry, View
 
 Curve = NDArray[np.float64]
@@ -192,6 +193,14 @@ class Change:
             self.add_v * following.gain + following.add_v,
         )
 
+    def codes(self) -> dict[str, Plane]:
+        """Return the maps by their names as bytes; a gain of 1 is 255."""
+        # Nothing is negative but for rounding errors, so that what takes magnitudes may be used: it is quick.
+        return {
+            "gain": cv2.convertScaleAbs(self.gain, alpha=255.0),
+            **{name: cv2.convertScaleAbs(getattr(self, name)) for name in ("add", "add_u", "add_v")},
+        }
+
     def where(self, share: Map) -> Change:
         """Return the part of the change that remains where `share` is 1, none where it is 0."""
         return Change(1 - share * (1 - self.gain), self.add * share, self.add_u * share, self.add_v * share)
@@ -245,36 +254,43 @@ class Veils:
     """Veils one behind another, as a stage: joined at the small size, so that all cost what one costs."""
 
     def __init__(self, veils: Sequence[Veil]) -> None:
-        self._veils = veils
-        self._steady = all(veil.steady for veil in veils)
+        self._veils = tuple(_steady_ones_joined(veils))
+        self._steady = all(veil.steady for veil in self._veils)
         self._geometry: Geometry | None = None
-        self._maps: tuple[tuple[Plane, Plane], ...] = ()
+        self._maps: dict[str, list[Plane]] = {}
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
         if not self._maps:
-            gains = [np.empty_like(plane) for plane in (planes.y, planes.u)]
-            adds = [np.empty_like(plane) for plane in (planes.y, planes.u, planes.v)]
-            self._maps = tuple(zip((gains[0], gains[1], gains[1]), adds, strict=True))
+            y, u, v = (np.empty_like(plane) for plane in (planes.y, planes.u, planes.v))
+            gains = [np.empty_like(plane) for plane in (y, u)]
+            self._maps = {"gain": gains, "add": [y], "add_u": [u], "add_v": [v]}
+            self._growth = Growth(self._maps)
         if not self._steady or view.geometry is not self._geometry:
             self._geometry = view.geometry
-            self._prepare(reduce(Change.then, (veil.change(view) for veil in self._veils)))
-        for plane, (gain, add) in zip((planes.y, planes.u, planes.v), self._maps, strict=True):
-            scale(plane, gain, plane)
-            cv2.add(plane, add, dst=plane)
-
-    def _prepare(self, change: Change) -> None:
-        """Write the maps at the planes' sizes; always into the same memory, for that is half of the cost."""
-        (gain, add), (gain_chroma, add_u), (_, add_v) = self._maps
-        codes = as_codes(change.gain)
-        for small, full in (
-            (codes, gain),
-            (codes, gain_chroma),
-            (rounded(change.add), add),
-            (rounded(change.add_u), add_u),
-            (rounded(change.add_v), add_v),
+            self._growth.follow(_joined_change(self._veils, view).codes())
+        gain, gain_chroma = self._maps["gain"]
+        for plane, factor, add in (
+            (planes.y, gain, "add"),
+            (planes.u, gain_chroma, "add_u"),
+            (planes.v, gain_chroma, "add_v"),
         ):
-            cv2.resize(small, full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+            scale(plane, factor, plane)
+            cv2.add(plane, self._maps[add][0], dst=plane)
+
+
+def _steady_ones_joined(veils: Iterable[Veil]) -> Iterator[Veil]:
+    """Yield the veils in their order, neighbours that are steady as one."""
+    for steady, group in groupby(veils, lambda veil: veil.steady):
+        some = tuple(group)
+        if steady and len(some) > 1:
+            yield SteadyVeil(partial(_joined_change, some))
+        else:
+            yield from some
+
+
+def _joined_change(veils: Sequence[Veil], view: View) -> Change:
+    return reduce(Change.then, (veil.change(view) for veil in veils))
 
 
 def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:

@@ -116,10 +116,8 @@ class OnGround:
         change = self._veil.change(view)
         if not view.scene.still:
             return change
-        mask = (view.foreground > _HALF).astype(np.float32)
-        if not mask.any():
-            return change
-        return change.where(1 - cv2.blur(mask, (3, 3)))
+        _, mask = cv2.threshold(view.foreground, _HALF, 1.0, cv2.THRESH_BINARY)
+        return change.where(1 - cv2.blur(mask, (3, 3))) if cv2.countNonZero(mask) else change
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ class WetGround:
             self._geometry = view.geometry
             self._prepare(view)
         black = self._scene.levels.black
-        (mirrored,) = self._mirrored((view.small.y,), self._above[:1], view.foreground)
+        (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
         add = self._loss * black + self._share * (mirrored - black)
         return Change(self._passes, add, *self._add_chroma).where(1 - view.foreground)
 
@@ -203,6 +201,13 @@ class WetGround:
             for image, above, tint in zip(mirrored, self._above[1:], _MUD, strict=True)
         )
         return add_u.astype(np.float32), add_v.astype(np.float32)
+
+    def _seen(self, view: View) -> Plane:
+        """Return the luma that is there to be mirrored: where nothing moves, without the source's noise."""
+        if not self._scene.still:
+            return view.small.y
+        moves = view.foreground > 0
+        return cv2.copyTo(view.small.y, moves.view(np.uint8), self._scene.background.y.copy())
 
     def _mirrored(self, planes: Sequence[Plane], above: Sequence[float], foreground: Map) -> Sequence[Map]:
         """Return the codes that each pixel mirrors in each of the planes; half the small size is enough.

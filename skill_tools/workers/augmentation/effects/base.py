@@ -135,12 +135,17 @@ class GradeStage:
         tone = np.interp(values, _AXIS, grade.tone)
         self.tone = rounded(levels.black + tone * levels.luma_span)
         """Luma codes out for luma codes in."""
-        tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
-        self._tints = [rounded(part + 128) for part in tint]
         self._has_tone = not np.allclose(grade.tone, _AXIS, atol=1e-3)
-        self._matrix = grade.chroma
+        tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
         self._has_tint = any(np.abs(part).max() > _LEAST_TINT for part in tint)
-        self._has_matrix = not np.allclose(grade.chroma, np.eye(2), atol=2e-3)
+        # Bytes can't be negative, so what a tint takes at most is taken from all first.
+        takes = [max(0.0, -float(part.min())) if self._has_tint else 0.0 for part in tint]
+        self._tints = [rounded(part + least) for part, least in zip(tint, takes, strict=True)]
+        self._weights = [
+            (*row, 128 * (1 - sum(row)) - least)
+            for row, least in zip(grade.chroma.tolist(), takes, strict=True)
+        ]
+        self._has_weights = not np.allclose(self._weights, np.eye(2, 3), atol=2e-3)
 
     def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
         """Edit the planes of one frame in place."""
@@ -154,20 +159,18 @@ class GradeStage:
 
     def chroma(self, planes: Planes) -> None:
         """Grade the chroma planes in place; luma must not be graded yet."""
-        u, v = planes.u, planes.v
-        if self._has_matrix:
+        if self._has_weights:
             u, v = (
-                cv2.addWeighted(planes.u, row[0], planes.v, row[1], 128 * (1 - row[0] - row[1]))
-                for row in self._matrix.tolist()
+                cv2.addWeighted(planes.u, of_u, planes.v, of_v, plus) for of_u, of_v, plus in self._weights
             )
-        shade = (
-            cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA) if self._has_tint else None
-        )
-        for given, out, tint in ((u, planes.u, self._tints[0]), (v, planes.v, self._tints[1])):
-            if shade is not None:
-                cv2.addWeighted(given, 1.0, cv2.LUT(shade, tint), 1.0, -128, dst=out)
-            elif given is not out:
-                out[:] = given
+        else:
+            u, v = planes.u, planes.v
+        if self._has_tint:
+            shade = cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA)
+            for given, out, tint in zip((u, v), (planes.u, planes.v), self._tints, strict=True):
+                cv2.add(given, cv2.LUT(shade, tint), dst=out)
+        elif self._has_weights:
+            planes.u[:], planes.v[:] = u, v
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, grow, shrink
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
 _HALF = 0.5
@@ -160,10 +160,15 @@ class WetGround:
         if view.geometry is not self._geometry:
             self._geometry = view.geometry
             self._prepare(view)
-        black = self._scene.levels.black
         (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
-        add = self._loss * black + self._share * (mirrored - black)
-        return Change(self._passes, add, *self._add_chroma).where(1 - view.foreground)
+        free = 1 - view.foreground
+        add_u, add_v = self._add_chroma
+        return Change(
+            1 - self._loss * free,
+            (self._add_black + self._share * mirrored) * free,
+            add_u * free,
+            add_v * free,
+        )
 
     def _prepare(self, view: View) -> None:
         geometry, film, scene = view.geometry, self._film, self._scene
@@ -188,7 +193,7 @@ class WetGround:
         kept = kept * (1 - 0.35 * pool)
         self._share = share.astype(np.float32)
         self._loss = (geometry.ground * (1 - kept * (1 - 0.5 * self._share))).astype(np.float32)
-        self._passes = 1 - self._loss
+        self._add_black = (self._loss - self._share) * np.float32(scene.levels.black)
         self._stands = (geometry.ground < 0.5).astype(np.float32)
         self._add_chroma = self._chroma(source, geometry.ground * pool * film.mud)
 
@@ -225,7 +230,7 @@ class WetGround:
         contact = np.maximum.accumulate((rows + np.int16(1)) * stands, axis=0)
         # What is mirrored from outside the picture is nothing that stands.
         images = cv2.remap(
-            cv2.merge([as_codes(stands), *(shrink(plane, *half) for plane in planes)]),
+            cv2.merge([stands.view(np.uint8) * np.uint8(255), *(shrink(plane, *half) for plane in planes)]),
             cv2.merge([columns, 2 * contact - rows - 1]),
             _ALL_IN_ONE,
             cv2.INTER_NEAREST,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from itertools import groupby
 from typing import Protocol, Self, cast
 
@@ -228,18 +228,23 @@ class Change:
 class Veil(Protocol):
     """A step of an effect that changes each pixel by a factor and an addend, smooth over the picture."""
 
-    @property
-    def steady(self) -> bool:
-        """Whether the change stays the same as long as the scene's geometry does."""
-
     def change(self, view: View) -> Change:
+        """Return the change for a frame: the one of before, the object itself, if nothing is new."""
+
+
+class FixedVeil:
+    """A veil that stays where it is in the picture, whatever the scene does."""
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+
+    def change(self, view: View) -> Change:  # noqa: ARG002 - every veil takes one
         """Return the change for a frame."""
+        return self._change
 
 
 class SteadyVeil:
     """A veil that follows from a scene's geometry and the camera's place, made anew when they change."""
-
-    steady = True
 
     def __init__(self, make: Callable[[View], Change]) -> None:
         self._make = make
@@ -253,13 +258,40 @@ class SteadyVeil:
         return self._change
 
 
+class JoinedVeils:
+    """Veils one behind another as one; neighbours that stay as they are, are joined once."""
+
+    def __init__(self, veils: Sequence[Veil]) -> None:
+        self._veils = tuple(veils)
+        self._given: tuple[Change | None, ...] = (None,) * len(self._veils)
+        self._runs: dict[tuple[Change, ...], Change] = {}
+        self._change: Change | None = None
+
+    def change(self, view: View) -> Change:
+        """Return the change for a frame."""
+        given = tuple(veil.change(view) for veil in self._veils)
+        if self._change is None or given != self._given:
+            parts: list[Change] = []
+            runs: dict[tuple[Change, ...], Change] = {}
+            for stays, pairs in groupby(
+                zip(given, self._given, strict=True), lambda pair: pair[0] is pair[1]
+            ):
+                run = tuple(now for now, _ in pairs)
+                if stays:
+                    runs[run] = self._runs.get(run) or reduce(Change.then, run)
+                    run = (runs[run],)
+                parts += run
+            self._given, self._runs = given, runs
+            self._change = reduce(Change.then, parts)
+        return self._change
+
+
 class Veils:
     """Veils one behind another, as a stage: joined at the small size, so that all cost what one costs."""
 
     def __init__(self, veils: Sequence[Veil]) -> None:
-        self._veils = tuple(_steady_ones_joined(veils))
-        self._steady = all(veil.steady for veil in self._veils)
-        self._geometry: Geometry | None = None
+        self._joined = JoinedVeils(veils)
+        self._change: Change | None = None
         self._maps: dict[str, list[Plane]] = {}
 
     def apply(self, planes: Planes, view: View) -> None:
@@ -269,9 +301,10 @@ class Veils:
             gains = [np.empty_like(plane) for plane in (y, u)]
             self._maps = {"gain": gains, "add": [y], "add_u": [u], "add_v": [v]}
             self._growth = Growth(self._maps)
-        if not self._steady or view.geometry is not self._geometry:
-            self._geometry = view.geometry
-            self._growth.follow(_joined_change(self._veils, view).codes())
+        change = self._joined.change(view)
+        if change is not self._change:
+            self._change = change
+            self._growth.follow(change.codes())
         gain, gain_chroma = self._maps["gain"]
         for plane, factor, add in (
             (planes.y, gain, "add"),
@@ -280,20 +313,6 @@ class Veils:
         ):
             scale(plane, factor, plane)
             cv2.add(plane, self._maps[add][0], dst=plane)
-
-
-def _steady_ones_joined(veils: Iterable[Veil]) -> Iterator[Veil]:
-    """Yield the veils in their order, neighbours that are steady as one."""
-    for steady, group in groupby(veils, lambda veil: veil.steady):
-        some = tuple(group)
-        if steady and len(some) > 1:
-            yield SteadyVeil(partial(_joined_change, some))
-        else:
-            yield from some
-
-
-def _joined_change(veils: Sequence[Veil], view: View) -> Change:
-    return reduce(Change.then, (veil.change(view) for veil in veils))
 
 
 def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, Veil, mix
+from skill_tools.workers.augmentation.effects.base import Change, FixedVeil, Grade, Parts, Veil, mix
 from skill_tools.workers.augmentation.planes import Map, Planes
 from skill_tools.workers.augmentation.scene import Scene, View, guided_coefficients
 
@@ -62,7 +62,7 @@ class Flattening:
 
     def __init__(self, scene: Scene, factor: float) -> None:
         """Keep `factor` of the contrast between the large, smooth parts of the picture."""
-        self.steady = scene.still
+        self._still = scene.still
         self._levels, self._background = scene.levels, scene.background
         self._average: tuple[Map, Map] | None = None
         self._change: Change | None = None
@@ -71,8 +71,8 @@ class Flattening:
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        if self._change is None or not self.steady:
-            self._change = self._followed(self._background if self.steady else view.small)
+        if self._change is None or not self._still:
+            self._change = self._followed(self._background if self._still else view.small)
         return self._change
 
     def _followed(self, small: Planes) -> Change:
@@ -98,11 +98,8 @@ def _new_sky(scene: Scene, strength: float, luma: float, chroma: tuple[float, fl
     if not scene.geometry.sky.any():
         return ()
 
-    def change(view: View) -> Change:
-        sky = view.geometry.sky
-        rows = np.linspace(1, 0, sky.shape[0], dtype=np.float32)[:, None]
-        cover = sky * strength
-        toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
-        return Change.veil(1 - cover, cover * luma * toward_zenith, scene.levels, chroma)
-
-    return (SteadyVeil(change),)
+    sky = scene.geometry.sky  # which stays, also under a moving camera
+    rows = np.linspace(1, 0, sky.shape[0], dtype=np.float32)[:, None]
+    cover = sky * strength
+    toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
+    return (FixedVeil(Change.veil(1 - cover, cover * luma * toward_zenith, scene.levels, chroma)),)

@@ -8,6 +8,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
     Change,
+    FixedVeil,
     Grade,
     Parts,
     SteadyVeil,
@@ -86,7 +87,7 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     side = float(rng.choice((-1.0, 1.0)))
     lamps: tuple[Veil, ...] = ()
     if spec.glow:
-        lamps = (_low_sun(spec.glow * strength, side, kelvin, scene.levels),)
+        lamps = (_low_sun(spec.glow * strength, side, kelvin, scene),)
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
     return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters, notes=notes, already=bool(notes))
 
@@ -112,15 +113,13 @@ def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
     return SteadyVeil(change)
 
 
-def _low_sun(glow: float, side: float, kelvin: float, levels: Levels) -> SteadyVeil:
-    chroma = tint_of(kelvin, levels, adaptation=0.2)
-
-    def change(view: View) -> Change:
-        height, width = view.geometry.ground.shape
-        across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
-        down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-        toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5
-        light = (glow * 0.55 * toward).astype(np.float32)
-        return Change.veil(1 - 0.55 * light - glow * 0.30 * (1 - toward), light * 0.8, levels, chroma)
-
-    return SteadyVeil(change)
+def _low_sun(glow: float, side: float, kelvin: float, scene: Scene) -> FixedVeil:
+    height, width = scene.geometry.ground.shape
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * side
+    down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    toward = np.clip(0.5 + 0.5 * across - 0.35 * down, 0, 1) ** 1.5
+    light = glow * 0.55 * toward
+    passes = 1 - 0.55 * light - glow * 0.30 * (1 - toward)
+    return FixedVeil(
+        Change.veil(passes, light * 0.8, scene.levels, tint_of(kelvin, scene.levels, adaptation=0.2))
+    )

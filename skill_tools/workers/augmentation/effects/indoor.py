@@ -8,16 +8,16 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
     Change,
+    FixedVeil,
     Grade,
     Parts,
     Stage,
-    SteadyVeil,
     Veil,
     mix,
     stops_toward,
 )
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
-from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,9 @@ def indoor(lighting: str, scene: Scene, strength: float, rng: np.random.Generato
     return Parts(grade=grade, lamps=lamps, sensor=sensor, parameters={"stops": stops, "kelvin": kelvin})
 
 
-def _falloff(depth: float, centre: tuple[float, float], scene: Scene) -> SteadyVeil:
-    def change(view: View) -> Change:
-        height, width = view.geometry.ground.shape
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        distance = np.hypot((x / width - centre[0]) * 1.1, y / height - centre[1])
-        passes = 1 - depth * (1 - 1 / (1 + (distance / 0.55) ** 2))
-        return Change.veil(passes, np.zeros_like(passes), scene.levels)
-
-    return SteadyVeil(change)
+def _falloff(depth: float, centre: tuple[float, float], scene: Scene) -> FixedVeil:
+    height, width = scene.geometry.ground.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    distance = np.hypot((x / width - centre[0]) * 1.1, y / height - centre[1])
+    passes = 1 - depth * (1 - 1 / (1 + (distance / 0.55) ** 2))
+    return FixedVeil(Change.veil(passes, np.zeros_like(passes), scene.levels))

@@ -109,12 +109,12 @@ class OnGround:
         """Let `veil` change the ground alone."""
         self._veil = veil
         # Only before a standing camera is it known what stands before the ground.
-        self.steady = veil.steady and not scene.still
+        self._spares = scene.still
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
         change = self._veil.change(view)
-        if not view.scene.still:
+        if not self._spares:
             return change
         _, mask = cv2.threshold(view.foreground, _HALF, 1.0, cv2.THRESH_BINARY)
         return change.where(1 - cv2.blur(mask, (3, 3))) if cv2.countNonZero(mask) else change
@@ -144,8 +144,6 @@ class WetGround:
     camera that looks down; a roughness of the ground is allowed for by blurring downwards. Where nothing
     stands above, the sky, or the ceiling, is mirrored.
     """
-
-    steady = False
 
     def __init__(self, scene: Scene, film: Film, rng: np.random.Generator) -> None:
         """Prepare for `scene`."""

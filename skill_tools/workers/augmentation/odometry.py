@@ -13,8 +13,11 @@ from skill_tools.workers.augmentation.planes import Map, Plane
 Pose = NDArray[np.float64]
 """2 x 3: takes metres to the side of and away from the camera to metres on the ground; at first the same."""
 
-_FEATURES = 100
+_FEATURES = 60
+_WINDOW = (11, 11)
+_TEN_ROUNDS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
 _FEWEST = 8
+_OLDEST = 4  # frames that corners are followed before others are looked for
 _NEAREST_ROWS = 0.25  # of the height below the horizon; what is nearer to it is too far to be measured
 
 
@@ -40,6 +43,8 @@ class Odometer:
         self._pose: Pose = np.eye(2, 3)
         self._step: Pose = np.eye(2, 3)
         self._luma: Plane | None = None
+        self._corners: Plane | None = None
+        self._age = 0
         self._ground: Map | None = None
 
     def moved(self, luma: Plane, ground: Map) -> Pose:
@@ -54,18 +59,27 @@ class Odometer:
 
     def _between(self, before: Plane, after: Plane, ground: Map) -> Pose:
         """Return the turn and shift of the ground before the camera from one frame to the next."""
-        mask = (ground > 0.6).astype(np.uint8)
-        mask[: max(0, round((self._horizon + _NEAREST_ROWS) * len(mask)))] = 0
-        corners = cv2.goodFeaturesToTrack(before, _FEATURES, 0.01, 4, mask=mask)
+        corners = self._corners
+        if corners is None or len(corners) < _FEATURES // 2 or self._age >= _OLDEST:
+            mask = (ground > 0.6).astype(np.uint8)
+            mask[: max(0, round((self._horizon + _NEAREST_ROWS) * len(mask)))] = 0
+            corners, self._age = cv2.goodFeaturesToTrack(before, _FEATURES, 0.01, 4, mask=mask), 0
         if corners is None or len(corners) < _FEWEST:
+            self._corners = None
             return self._step
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            before, after, corners, np.empty_like(corners), winSize=(15, 15), maxLevel=3
+            before,
+            after,
+            corners,
+            np.empty_like(corners),
+            winSize=_WINDOW,
+            maxLevel=3,
+            criteria=_TEN_ROUNDS,
         )
         followed = status.ravel() == 1
+        self._corners, self._age = found[followed], self._age + 1
         old, new = (
-            self._on_ground(points.reshape(-1, 2)[followed], len(mask), mask.shape[1])
-            for points in (corners, found)
+            self._on_ground(points.reshape(-1, 2)[followed], *before.shape) for points in (corners, found)
         )
         seen = np.isfinite(new).all(axis=1)
         if np.count_nonzero(seen) < _FEWEST:

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, percentiles
 
 SMALL_WIDTH = 320
 FAR_M = 400.0
+FOLLOWED_EVERY_S = 0.062
+"""How often what changes slowly is looked at under a moving camera: every other frame at 30 a second."""
 
 _LOOKAHEAD_BYTES = 64 << 20
 _LOOKAHEAD_FRAMES = 32
@@ -36,7 +38,7 @@ _LEAST_OF_INSIDE, _PASSAGE = (
     np.maximum(np.rint(np.arange(256) * share), least * _FOREGROUND_CODES).astype(np.uint8)
     for share, least in ((0.55, 0.7), (0.15, 0.6))
 )
-_GROUND_MEMORY = 0.85
+_GROUND_MEMORY_S = 0.25
 _BINS = (16, 32, 32)
 _USUAL_SPREAD = 150
 _LEAST_SAMPLES = 6
@@ -138,12 +140,12 @@ class View:
         """Where ground and sky are in this frame, and how far things are."""
         with self._tracker.lock:
             if self._geometry is None:
-                self._geometry = self._tracker.geometry(self.small)
+                self._geometry = self._tracker.geometry(self.small, self.time_s)
             return self._geometry
 
     @property
     def pose(self) -> Pose:
-        """Where the camera has come to on the ground since the scene began."""
+        """Where the camera has come to on the ground since the scene began; one object while it stands."""
         with self._tracker.lock:
             if self._pose is None:
                 self._pose = self._tracker.pose(self.small, self.geometry)
@@ -168,6 +170,8 @@ class Tracker:
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
         self._geometry = scene.geometry
         self._ground: Map = scene.geometry.ground
+        self._followed_at_s: float | None = None
+        self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
         # Where no ground can be told nothing is laid on it, so there is no way to be counted.
         if not scene.still and scene.geometry.trust:
@@ -177,23 +181,30 @@ class Tracker:
         """Return what there is to know about a frame, given at the small size, before it is edited."""
         return View(time_s, index, small, self)
 
-    def geometry(self, small: Planes) -> Geometry:
+    def geometry(self, small: Planes, time_s: float) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
         if not self.scene.still:
-            self._geometry = self._followed(small)
+            since_s = time_s - self._followed_at_s if self._followed_at_s is not None else _GROUND_MEMORY_S
+            if since_s >= FOLLOWED_EVERY_S:
+                self._followed_at_s = time_s
+                self._geometry = self._followed(small, float(np.exp(-since_s / _GROUND_MEMORY_S)))
         return self._geometry
 
     def pose(self, small: Planes, geometry: Geometry) -> Pose:
         """Return the camera's place at the next frame, likewise."""
-        return self._odometer.moved(small.y, geometry.ground) if self._odometer else np.eye(2, 3)
+        return self._odometer.moved(small.y, geometry.ground) if self._odometer else self._origin
 
-    def _followed(self, small: Planes) -> Geometry:
+    def _followed(self, small: Planes, kept: float) -> Geometry:
+        """Return the geometry with what a frame shows; `kept` is the weight of what was known before."""
         old = self._geometry
         small = self.scene.colours.contrast.stretched(small)
-        fresh = self.scene.colours.ground_in(small, old.sky)
-        self._ground = cv2.addWeighted(self._ground, _GROUND_MEMORY, fresh, 1 - _GROUND_MEMORY, 0.0)
-        depth = _depth(self._ground, old.sky, old.horizon, self.scene.size)
-        depth = cv2.addWeighted(old.depth_m, _GROUND_MEMORY, depth, 1 - _GROUND_MEMORY, 0.0)
+        self._ground = cv2.addWeighted(
+            self._ground, kept, self.scene.colours.ground_in(small, old.sky), 1 - kept, 0.0
+        )
+        # Depth has no detail that half the size would lose.
+        ground, sky = (halved(part) for part in (self._ground, old.sky))
+        depth = grow(_depth(ground, sky, old.horizon, self.scene.size), old.depth_m.shape[::-1])
+        depth = cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
         return Geometry(spared(self._ground, small), old.sky, old.horizon, depth, old.trust)
 
 
@@ -336,8 +347,12 @@ class GroundColours:
         return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97), contrast), ground
 
     def ground_in(self, frame: Planes, sky: Map) -> Map:
-        """Return where ground is in another stretched frame of the scene, soft, following its edges."""
-        return _soft_ground(_posterior(self.odds[_bins(frame)], self.prior), frame, sky)
+        """Return where ground is in another stretched frame of the scene, soft, following its edges.
+
+        Colours are judged at half the small size, and the verdict follows the edges of all of it.
+        """
+        coarse = Planes(*(halved(plane) for plane in (frame.y, frame.u, frame.v)))
+        return _soft_ground(_posterior(self.odds[_bins(coarse)], halved(self.prior)), frame, sky)
 
 
 def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
@@ -355,6 +370,12 @@ def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float)
     slope = covariance / (variance + epsilon)
     offset = mean_v - slope * mean_g
     return cv2.blur(slope, window), cv2.blur(offset, window)
+
+
+def halved(plane: Plane) -> Plane:
+    """Return a small plane or map at half its size."""
+    size = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 def _is_still(samples: Sequence[Planes]) -> bool:
@@ -647,9 +668,18 @@ def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> M
 
 
 def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
+    """Return a belief, of the frame's size or coarser, as the map of the ground that reaches down."""
     guide = frame.y.astype(np.float32) / 255.0
-    smooth = guided(guide, belief.astype(np.float32), radius=max(2, frame.y.shape[1] // 80), epsilon=4e-3)
-    smooth = _reaching_down(np.clip(smooth, 0, 1))
+    size, coarse_size = guide.shape[::-1], belief.shape[::-1]
+    coarse = guide if size == coarse_size else cv2.resize(guide, coarse_size, interpolation=cv2.INTER_AREA)
+    # The filter's linear model may be found coarsely (He and Sun, "Fast Guided Filter", 2015).
+    slope, offset = (
+        part if size == coarse_size else grow(part, size)
+        for part in guided_coefficients(
+            coarse, belief.astype(np.float32), radius=max(2, coarse_size[0] // 80), epsilon=4e-3
+        )
+    )
+    smooth = _reaching_down(np.clip(slope * guide + offset, 0, 1))
     ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
     return ground
 
@@ -692,9 +722,9 @@ def _upright(luma: Map, hat: int) -> Map:
 
 def _reaching_down(belief: Map) -> Map:
     """Keep the ground that is connected to the picture's lower third, and fill holes as narrow as a pole."""
-    mask = (belief > 0.5).astype(np.uint8)
-    labels = cv2.connectedComponents(mask)[1]
-    height = mask.shape[0]
-    kept = np.isin(labels, np.setdiff1d(np.unique(labels[height * 2 // 3 :]), [0]))
-    soft = cv2.GaussianBlur(kept.astype(np.float32), (5, 5), 0)
-    return np.minimum(belief, soft) if kept.any() else belief * 0
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((belief > 0.5).astype(np.uint8))
+    lowest = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] - 1
+    reaches = (lowest >= len(belief) * 2 // 3).astype(np.float32)
+    reaches[0] = 0  # what is no ground
+    soft = cv2.GaussianBlur(reaches[labels], (5, 5), 0)
+    return cv2.min(belief, soft)

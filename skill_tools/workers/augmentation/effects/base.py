@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
 from skill_tools.workers.augmentation.effects.growth import Growth
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, rounded, scale
-from skill_tools.workers.augmentation.scene import Geometry, View
+from skill_tools.workers.augmentation.scene import View
 
 Curve = NDArray[np.float64]
 """Output luma for 256 input lumas from 0 to 1."""
@@ -244,16 +244,18 @@ class FixedVeil:
 
 
 class SteadyVeil:
-    """A veil that follows from a scene's geometry and the camera's place, made anew when they change."""
+    """A veil that follows from a scene's geometry, made anew when that changes."""
 
-    def __init__(self, make: Callable[[View], Change]) -> None:
-        self._make = make
-        self._geometry: Geometry | None = None
+    def __init__(self, make: Callable[[View], Change], *, patterned: bool = False) -> None:
+        """Show what `make` makes of a view; `patterned` if it hangs on the camera's place as well."""
+        self._make, self._patterned = make, patterned
+        self._made_for: tuple[object, object] = (None, None)
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        if view.geometry is not self._geometry:
-            self._geometry = view.geometry
+        geometry, pose = view.geometry, view.pose if self._patterned else None
+        if self._made_for[0] is not geometry or self._made_for[1] is not pose:
+            self._made_for = geometry, pose
             self._change = self._make(view)
         return self._change
 

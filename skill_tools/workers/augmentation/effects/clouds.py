@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, FixedVeil, Grade, Parts, Veil, mix
-from skill_tools.workers.augmentation.planes import Map, Planes
-from skill_tools.workers.augmentation.scene import Scene, View, guided_coefficients
+from skill_tools.workers.augmentation.planes import Map, Planes, grow
+from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View, guided_coefficients, halved
 
 
 def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
@@ -65,22 +65,30 @@ class Flattening:
         self._still = scene.still
         self._levels, self._background = scene.levels, scene.background
         self._average: tuple[Map, Map] | None = None
+        self._seen_s = 0.0
         self._change: Change | None = None
         self._keeps = factor
         self._pivot = min(0.62, max(0.35, scene.light.median * 1.08))
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        if self._change is None or not self._still:
+        if self._change is None or (not self._still and view.time_s - self._seen_s >= FOLLOWED_EVERY_S):
+            self._seen_s = view.time_s
             self._change = self._followed(self._background if self._still else view.small)
         return self._change
 
     def _followed(self, small: Planes) -> Change:
         luma = small.y.astype(np.float32) / 255.0
-        slope, offset = guided_coefficients(luma, luma, radius=max(3, small.y.shape[1] // 24), epsilon=0.012)
+        coarse = halved(luma)
+        slope, offset = (
+            grow(part, luma.shape[::-1])
+            for part in guided_coefficients(
+                coarse, coarse, radius=max(3, coarse.shape[1] // 24), epsilon=0.012
+            )
+        )
         if self._average is not None:
-            slope = cv2.addWeighted(self._average[0], 0.8, slope, 0.2, 0)
-            offset = cv2.addWeighted(self._average[1], 0.8, offset, 0.2, 0)
+            slope = cv2.addWeighted(self._average[0], 0.7, slope, 0.3, 0)
+            offset = cv2.addWeighted(self._average[1], 0.7, offset, 0.3, 0)
         self._average = slope, offset
         levels = self._levels
         base = ((slope * luma + offset) * 255.0 - levels.black) / levels.luma_span

@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.planes import Map
+from skill_tools.workers.augmentation.planes import Map, grow
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _TILE = 256
@@ -21,29 +21,38 @@ def ground_coordinates(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
 
 
 def rows_to_metres(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
-    """Return the same for flat ground alone, whatever stands on it."""
-    height, width = geometry.ground.shape
-    below = np.arange(height, dtype=np.float32)[:, None] - geometry.horizon * height
-    away = np.repeat(scene.focal * geometry.camera_height_m / np.maximum(below, height * 0.02), width, axis=1)
-    across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * away / scene.focal
-    return across.astype(np.float32), away.astype(np.float32)
+    """Return the same for flat ground alone, whatever stands on it; not to be written to."""
+    return _flat(geometry.ground.shape, geometry.horizon, geometry.camera_height_m, scene.focal)
 
 
 def patches(view: View, size_m: float, seed: int) -> Map:
     """Return smooth noise from 0 to 1 on the ground, uniform in distribution, of patches of some `size_m`.
 
     Fractal value noise (Perlin, "An Image Synthesizer", 1985), tiled. It lies still on the ground: under a
-    moving camera it passes by as the ground does (see `Odometer`).
+    moving camera it passes by as the ground does (see `Odometer`), and is drawn at half the small size.
     """
+    shape = view.geometry.ground.shape
     across, away = rows_to_metres(view.geometry, view.scene)
+    if not view.scene.still:
+        across, away = across[::2, ::2], away[::2, ::2]
     (a, b, c), (d, e, f) = (view.pose * (_TILE / 8 / size_m)).astype(np.float32)
-    return cv2.remap(
+    drawn = cv2.remap(
         _tile(seed),
         a * across + b * away + c,
         d * across + e * away + f,
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_WRAP,
     )
+    return drawn if drawn.shape == shape else grow(drawn, shape[::-1])
+
+
+@lru_cache(maxsize=4)
+def _flat(shape: tuple[int, int], horizon: float, height_m: float, focal: float) -> tuple[Map, Map]:
+    rows, columns = shape
+    below = np.arange(rows, dtype=np.float32)[:, None] - horizon * rows
+    away = np.repeat(focal * height_m / np.maximum(below, rows * 0.02), columns, axis=1)
+    across = (np.arange(columns, dtype=np.float32)[None, :] - columns / 2) * away / focal
+    return across.astype(np.float32), away.astype(np.float32)
 
 
 @lru_cache(maxsize=8)

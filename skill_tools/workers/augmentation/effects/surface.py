@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
+from skill_tools.workers.augmentation.odometry import Pose
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
@@ -79,7 +80,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
         light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
         return Change.veil(1 - cover, light, scene.levels, (0.012, -0.010))
 
-    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
+    return Parts(ground=(OnGround(SteadyVeil(change, patterned=True), scene),), notes=_mistrusted(scene))
 
 
 def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -93,7 +94,7 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
         return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
 
-    return Parts(ground=(OnGround(SteadyVeil(change), scene),), notes=_mistrusted(scene))
+    return Parts(ground=(OnGround(SteadyVeil(change, patterned=True), scene),), notes=_mistrusted(scene))
 
 
 def _mistrusted(scene: Scene) -> tuple[str, ...]:
@@ -150,14 +151,21 @@ class WetGround:
         self._scene, self._film = scene, film
         self._patch_seed = int(rng.integers(1 << 31))
         self._geometry: Geometry | None = None
+        self._pose: Pose | None = None
         self._above = _light_above(scene, indoor=film.indoor)
         self._places: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        if view.geometry is not self._geometry:
+        is_new = view.geometry is not self._geometry
+        if is_new:
             self._geometry = view.geometry
             self._prepare(view)
+        if view.pose is not self._pose or is_new:
+            self._pose = view.pose
+            self._lay(view)
+        if is_new:
+            self._add_chroma = self._chroma(self._source(view))
         (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
         free = 1 - view.foreground
         add_u, add_v = self._add_chroma
@@ -168,39 +176,44 @@ class WetGround:
             add_v * free,
         )
 
-    def _prepare(self, view: View) -> None:
-        geometry, film, scene = view.geometry, self._film, self._scene
-        source = scene.background if scene.still else view.small
-        paved = _paved(source, scene)
-        noise = patches(view, 1.6, self._patch_seed)
-        pool = (
-            np.clip((noise - (1 - film.standing)) / 0.08 + 0.5, 0, 1)
-            if film.standing
-            else np.zeros_like(noise)
-        )
-        # Grass drinks water up; what is paved lets it stand.
-        pool = pool * np.maximum(paved, film.mud)
-        mirror = _fresnel(geometry, scene) ** (1 / 2.2) * 0.68 * film.gloss
-        rough = paved * (0.72 + 0.56 * noise)
-        # On what may be no ground a mirror would be seen for what it is.
-        pool *= geometry.trust
-        share = (0.5 + 0.5 * geometry.trust) * geometry.ground
-        share *= np.minimum((1 - pool) * mirror * rough + pool * np.maximum(1.5 * mirror, 0.34), 0.78)
-        dark = film.darkening ** (1 / 2.2)
-        kept = 1 - (1 - dark) * (0.45 + 0.55 * paved)
-        kept = kept * (1 - 0.35 * pool)
-        self._share = share.astype(np.float32)
-        self._loss = (geometry.ground * (1 - kept * (1 - 0.5 * self._share))).astype(np.float32)
-        self._add_black = (self._loss - self._share) * np.float32(scene.levels.black)
-        self._stands = (geometry.ground < 0.5).astype(np.float32)
-        self._add_chroma = self._chroma(source, geometry.ground * pool * film.mud)
+    def _source(self, view: View) -> Planes:
+        return self._scene.background if self._scene.still else view.small
 
-    def _chroma(self, source: Planes, mud: Map) -> tuple[Map, Map]:
+    def _prepare(self, view: View) -> None:
+        """Find what hangs on the geometry alone."""
+        geometry, film, scene = view.geometry, self._film, self._scene
+        self._paved = _paved(self._source(view), scene)
+        self._mirror = _fresnel(geometry, scene) ** (1 / 2.2) * (0.68 * film.gloss)
+        self._stands = (geometry.ground < 0.5).astype(np.float32)
+        dark = film.darkening ** (1 / 2.2)
+        self._kept = 1 - (1 - dark) * (0.45 + 0.55 * self._paved)
+
+    def _lay(self, view: View) -> None:
+        """Lay the film: where it shines and stands hangs on a pattern of the ground."""
+        geometry, film = view.geometry, self._film
+        noise = patches(view, 1.6, self._patch_seed)
+        share = np.minimum(self._mirror * self._paved * (0.72 + 0.56 * noise), 0.78)
+        kept = self._kept
+        self._mud: Map | float = 0.0
+        if film.standing:
+            pool = np.clip((noise - (1 - film.standing)) / 0.08 + 0.5, 0, 1)
+            # Grass drinks water up; what is paved lets it stand.
+            pool *= np.maximum(self._paved, film.mud)
+            # On what may be no ground a mirror would be seen for what it is.
+            pool *= geometry.trust
+            kept = kept * (1 - 0.35 * pool)
+            share += pool * (np.minimum(np.maximum(1.5 * self._mirror, 0.34), 0.78) - share)
+            self._mud = geometry.ground * pool * film.mud
+        self._share = (0.5 + 0.5 * geometry.trust) * geometry.ground * share
+        self._loss = geometry.ground * (1 - kept * (1 - 0.5 * self._share))
+        self._add_black = (self._loss - self._share) * np.float32(self._scene.levels.black)
+
+    def _chroma(self, source: Planes) -> tuple[Map, Map]:
         """Return what chroma gains; what moves by is mirrored in its light alone, which is what shows."""
         standing = np.zeros_like(self._stands)
         mirrored = self._mirrored((source.u, source.v), self._above[1:], standing)
         add_u, add_v = (
-            self._loss * 128 + self._share * (image - 128) + mud * (above - 128 + tint)
+            self._loss * 128 + self._share * (image - 128) + self._mud * (above - 128 + tint)
             for image, above, tint in zip(mirrored, self._above[1:], _MUD, strict=True)
         )
         return add_u.astype(np.float32), add_v.astype(np.float32)
@@ -252,8 +265,8 @@ class WetGround:
 def _paved(frame: Planes, scene: Scene) -> Map:
     """Return how far the ground is of a kind that shines when wet: grey stuff does, grass doesn't."""
     span = scene.levels.chroma_span
-    colour = np.hypot(frame.u.astype(np.float32) - 128, frame.v.astype(np.float32) - 128) / span
-    return cv2.blur(np.exp(-((colour / 0.085) ** 2)).astype(np.float32), (5, 5))
+    blue, red = ((plane.astype(np.float32) - 128) / (0.085 * span) for plane in (frame.u, frame.v))
+    return cv2.blur(cv2.exp(-(blue * blue + red * red)), (5, 5))
 
 
 def _green(scene: Scene) -> Map:
@@ -272,9 +285,9 @@ def _green(scene: Scene) -> Map:
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:
     """Return the reflectance of water for the angle at which each pixel looks at level ground."""
     across, away = rows_to_metres(geometry, scene)
-    camera_height_m = geometry.camera_height_m
-    cosine = camera_height_m / np.sqrt(camera_height_m**2 + away**2 + 0 * across)
-    reflectance: Map = (0.02 + 0.98 * (1 - cosine) ** 5).astype(np.float32)
+    height_m = np.float32(geometry.camera_height_m)
+    cosine = height_m / np.sqrt(height_m**2 + away[:, :1] ** 2)
+    reflectance: Map = np.repeat(0.02 + 0.98 * (1 - cosine) ** 5, across.shape[1], axis=1)
     return reflectance
 
 

@@ -144,6 +144,19 @@ def test_what_stands_on_wet_ground_stays_dry(shot: Shot) -> None:
     assert abs(int(frames[6].y[figure].mean()) - int(shot.frames[6].y[figure].mean())) < 12
 
 
+def test_a_grey_ground_stays_grey_when_puddles_pass_by(make_street: Callable[..., Path]) -> None:
+    """Under a moving camera a puddle's light and colour move together: no coloured rims between them."""
+    shot = Shot(make_street(pan=3, frames=24))
+    for frame in shot.frames:
+        frame.u[:] = frame.v[:] = 128
+    shot.scene = understand([shrunk(frame) for frame in shot.frames[::2]], shot.frames[0].size, LEVELS)
+    assert not shot.scene.still
+    frames, _ = shot.rendered({"surface": "puddles"}, strength=1.0)
+    assert difference(frames[-1], shot.frames[-1]) > 2.0
+    for frame in frames:
+        assert max(np.abs(plane.astype(int) - 128).max() for plane in (frame.u, frame.v)) <= 3
+
+
 def test_fog_hides_what_is_far_more_than_what_is_near(shot: Shot) -> None:
     """Contrast that is left falls with distance, and nothing is blurred near the camera."""
     frames, _ = shot.rendered({"weather": "fog"}, strength=1.0)

@@ -161,11 +161,9 @@ class WetGround:
         if is_new:
             self._geometry = view.geometry
             self._prepare(view)
-        if view.pose is not self._pose or is_new:
+        if is_new or view.pose is not self._pose:
             self._pose = view.pose
             self._lay(view)
-        if is_new:
-            self._add_chroma = self._chroma(self._source(view))
         (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
         free = 1 - view.foreground
         add_u, add_v = self._add_chroma
@@ -176,17 +174,18 @@ class WetGround:
             add_v * free,
         )
 
-    def _source(self, view: View) -> Planes:
-        return self._scene.background if self._scene.still else view.small
-
     def _prepare(self, view: View) -> None:
         """Find what hangs on the geometry alone."""
         geometry, film, scene = view.geometry, self._film, self._scene
-        self._paved = _paved(self._source(view), scene)
+        source = scene.background if scene.still else view.small
+        self._paved = _paved(source, scene)
         self._mirror = _fresnel(geometry, scene) ** (1 / 2.2) * (0.68 * film.gloss)
         self._stands = (geometry.ground < 0.5).astype(np.float32)
         dark = film.darkening ** (1 / 2.2)
         self._kept = 1 - (1 - dark) * (0.45 + 0.55 * self._paved)
+        # What moves by is mirrored in its light alone, which is what shows.
+        standing = np.zeros_like(self._stands)
+        self._colours = self._mirrored((source.u, source.v), self._above[1:], standing)
 
     def _lay(self, view: View) -> None:
         """Lay the film: where it shines and stands hangs on a pattern of the ground."""
@@ -194,7 +193,7 @@ class WetGround:
         noise = patches(view, 1.6, self._patch_seed)
         share = np.minimum(self._mirror * self._paved * (0.72 + 0.56 * noise), 0.78)
         kept = self._kept
-        self._mud: Map | float = 0.0
+        mud: Map | float = 0.0
         if film.standing:
             pool = np.clip((noise - (1 - film.standing)) / 0.08 + 0.5, 0, 1)
             # Grass drinks water up; what is paved lets it stand.
@@ -203,20 +202,14 @@ class WetGround:
             pool *= geometry.trust
             kept = kept * (1 - 0.35 * pool)
             share += pool * (np.minimum(np.maximum(1.5 * self._mirror, 0.34), 0.78) - share)
-            self._mud = geometry.ground * pool * film.mud
+            mud = geometry.ground * pool * film.mud
         self._share = (0.5 + 0.5 * geometry.trust) * geometry.ground * share
         self._loss = geometry.ground * (1 - kept * (1 - 0.5 * self._share))
         self._add_black = (self._loss - self._share) * np.float32(self._scene.levels.black)
-
-    def _chroma(self, source: Planes) -> tuple[Map, Map]:
-        """Return what chroma gains; what moves by is mirrored in its light alone, which is what shows."""
-        standing = np.zeros_like(self._stands)
-        mirrored = self._mirrored((source.u, source.v), self._above[1:], standing)
-        add_u, add_v = (
-            self._loss * 128 + self._share * (image - 128) + self._mud * (above - 128 + tint)
-            for image, above, tint in zip(mirrored, self._above[1:], _MUD, strict=True)
-        )
-        return add_u.astype(np.float32), add_v.astype(np.float32)
+        self._add_chroma = [
+            self._loss * 128 + self._share * (colour - 128) + mud * np.float32(above - 128 + tint)
+            for colour, above, tint in zip(self._colours, self._above[1:], _MUD, strict=True)
+        ]
 
     def _seen(self, view: View) -> Plane:
         """Return the luma that is there to be mirrored: where nothing moves, without the source's noise."""

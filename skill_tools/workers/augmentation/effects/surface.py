@@ -232,20 +232,21 @@ class WetGround:
         columns, rows = self._grid(half)
         # Counted from 1, so that 0 is a column's part above which nothing stands.
         contact = np.maximum.accumulate((rows + np.int16(1)) * stands, axis=0)
-        # What is mirrored from outside the picture is nothing that stands.
+        mask = stands.view(np.uint8) * np.uint8(255)
+        # What is mirrored from outside the picture, or doesn't stand, is nothing.
         images = cv2.remap(
-            cv2.merge([stands.view(np.uint8) * np.uint8(255), *(shrink(plane, *half) for plane in planes)]),
+            cv2.merge([mask, *(cv2.bitwise_and(shrink(plane, *half), mask) for plane in planes)]),
             cv2.merge([columns, 2 * contact - rows - 1]),
             _ALL_IN_ONE,
             cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
         )
+        share, *mirrored = cv2.split(cv2.blur(images, (1, 3)))
         # Far below its foot a thing's image is lost in the roughness.
         fade = np.clip(1.15 - (rows + 1 - contact) * np.float32(1 / (0.40 * half[1])), 0, 1)
-        weight = cv2.blur(cv2.extractChannel(images, 0) * fade, (1, 3)) / np.float32(255)
         return [
-            grow(light + weight * (plane - np.float32(light)), size)
-            for plane, light in zip(cv2.split(cv2.blur(images, (1, 3)))[1:], above, strict=True)
+            grow(light + fade * (image - share * np.float32(light / 255)), size)
+            for image, light in zip(mirrored, above, strict=True)
         ]
 
     def _grid(self, size: tuple[int, int]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:

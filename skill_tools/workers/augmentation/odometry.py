@@ -14,7 +14,7 @@ Pose = NDArray[np.float64]
 """2 x 3: takes metres to the side of and away from the camera to metres on the ground; at first the same."""
 
 _FEATURES = 60
-_WINDOW = (11, 11)
+_WINDOW = (9, 9)
 _TEN_ROUNDS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
 _FEWEST = 8
 _OLDEST = 4  # frames that corners are followed before others are looked for

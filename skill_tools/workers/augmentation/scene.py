@@ -679,7 +679,9 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
             coarse, belief.astype(np.float32), radius=max(2, coarse_size[0] // 80), epsilon=4e-3
         )
     )
-    smooth = _reaching_down(np.clip(slope * guide + offset, 0, 1))
+    smooth = np.clip(slope * guide + offset, 0, 1)
+    reached = _reaching_down(smooth if size == coarse_size else halved(smooth))
+    smooth = cv2.min(smooth, reached if size == coarse_size else grow(reached, size))
     ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
     return ground
 
@@ -699,11 +701,11 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
 
 
 def _around(luma: Map, ground: Map) -> Map:
-    """Return the mean luma of the ground around each place."""
-    side = luma.shape[1] // 6 | 1
+    """Return the mean luma of the ground around each place; half the size is enough for it."""
+    luma_of_ground, ground = halved(luma * ground), halved(ground)
+    side = ground.shape[1] // 6 | 1
     weight = cv2.blur(ground, (side, side)) + 1e-3
-    around: Map = cv2.blur(luma * ground, (side, side)) / weight
-    return around
+    return grow(cv2.blur(luma_of_ground, (side, side)) / weight, luma.shape[::-1])
 
 
 def _upright(luma: Map, hat: int) -> Map:
@@ -721,10 +723,10 @@ def _upright(luma: Map, hat: int) -> Map:
 
 
 def _reaching_down(belief: Map) -> Map:
-    """Keep the ground that is connected to the picture's lower third, and fill holes as narrow as a pole."""
+    """Return the ground that is connected to the picture's lower third, softly."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((belief > 0.5).astype(np.uint8))
     lowest = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] - 1
     reaches = (lowest >= len(belief) * 2 // 3).astype(np.float32)
     reaches[0] = 0  # what is no ground
-    soft = cv2.GaussianBlur(reaches[labels], (5, 5), 0)
-    return cv2.min(belief, soft)
+    soft: Map = cv2.GaussianBlur(reaches[labels], (5, 5), 0)
+    return soft

@@ -36,14 +36,14 @@ def patches(view: View, size_m: float, seed: int) -> Map:
     if not view.scene.still:
         across, away = across[::2, ::2], away[::2, ::2]
     (a, b, c), (d, e, f) = (view.pose * (_TILE / 8 / size_m)).astype(np.float32)
-    drawn = cv2.remap(
-        _tile(seed),
-        a * across + b * away + c,
-        d * across + e * away + f,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )
+    columns, rows = (_wrapped(part) for part in (a * across + b * away + c, d * across + e * away + f))
+    drawn = cv2.remap(_tile(seed), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return drawn if drawn.shape == shape else grow(drawn, shape[::-1])
+
+
+def _wrapped(places: Map) -> Map:
+    # Not left to OpenCV, which is slow where a place lies outside.
+    return places - _TILE * np.floor(places * np.float32(1 / _TILE))
 
 
 @lru_cache(maxsize=4)
@@ -67,4 +67,5 @@ def _tile(seed: int) -> Map:
         total += weight * large[2 * step : 2 * step + _TILE, 2 * step : 2 * step + _TILE]
     uniform = np.empty(total.size, np.float32)
     uniform[np.argsort(total, axis=None)] = np.linspace(0, 1, total.size, dtype=np.float32)
-    return uniform.reshape(total.shape)
+    # One row and column more, so that the last ones pass over into the first.
+    return np.pad(uniform.reshape(total.shape), (0, 1), mode="wrap")

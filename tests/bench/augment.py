@@ -4,7 +4,7 @@ With albumentations 2.0.8 and kornia 0.9 installed, it also prints what they tak
 Each variant is made by the worker in a process of its own and then transcoded bare, by the same decoder
 and encoder settings, in another; the ratio of the two is the figure to look at, since both feel the same
 machine. The clips are the sample, scaled: softer than footage of that size, which is cheap to encode
-and so shows the cost of everything else at its worst.
+and so shows the cost of everything else at its worst. One is seen by a moving camera, at 720p as well.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ SINGLES = tuple({variable: value} for variable, values in VALUES.items() for val
 MIXED = {"weather": "rain", "time_of_day": "evening", "surface": "wet"}
 LARGE = ({}, {"weather": "clear"}, {"weather": "rain"}, {"time_of_day": "evening"}, {"surface": "wet"}, MIXED)
 SEVERAL = ({"weather": "rain"}, {"time_of_day": "evening"}, {"weather": "snow"})
-LARGE_FRAMES = 36
-SIZES = {"720p": (1280, 720), "4K": (3840, 2160)}
-LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500)}
+MOVING = (*LARGE, {"weather": "fog"}, {"weather": "snow"}, {"surface": "snow"}, {"time_of_day": "night"})
+LARGE_FRAMES = 90
+SIZES = {"720p": (1280, 720), "4K": (3840, 2160), "moving": (1280, 720)}
+LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500), "moving": (1.10, 500)}
 MIXED_LIMIT = 1.25
 
 
@@ -87,6 +88,19 @@ def write_scaled(target: Path, size: tuple[int, int], frames: int) -> None:
     with _writer(target, size, info.fps, 1 / info.fps) as writer:
         for index, picture in zip(range(frames), cycle(read + read[-2:0:-1]), strict=False):
             writer.write_bgr(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), index)
+
+
+def write_moving(target: Path, size: tuple[int, int], frames: int) -> None:
+    """Write the sample at 30 frames a second as a camera sees it that turns to and fro and looks down."""
+    info = probe(SAMPLE)
+    read = [frame.to_ndarray(format="bgr24") for frame in read_frames(SAMPLE)]
+    zoom = 1.2 * max(size[0] / info.width, size[1] / info.height)
+    room = [zoom * length - given for length, given in zip((info.width, info.height), size, strict=True)]
+    with _writer(target, size, Fraction(30), Fraction(1, 30)) as writer:
+        for index, picture in zip(range(frames), cycle(read + read[-2:0:-1]), strict=False):
+            left = room[0] * (0.5 - 0.5 * np.cos(index / 25))
+            view = np.array([[zoom, 0, -left], [0, zoom, -room[1] * index / frames]])
+            writer.write_bgr(cv2.warpAffine(picture, view, size, flags=cv2.INTER_CUBIC), index)
 
 
 def transcode(source: Path, target: Path) -> None:
@@ -144,7 +158,7 @@ def jitter(path: Path) -> float:
 def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str], ...], rounds: int) -> None:
     """Print one line a variant: its cost by its own bare transcode, memory, steadiness, edges."""
     clip, config = folder / f"{label}.mp4", folder / "config.yaml"
-    write_scaled(clip, SIZES[label], frames)
+    (write_moving if label == "moving" else write_scaled)(clip, SIZES[label], frames)
     bare_mb = measured(transcode, clip, folder / "bare.mp4").peak_mb
     # Retries off: a ratio is that of one rendering.
     config.write_text(
@@ -293,6 +307,7 @@ def main() -> None:
         folder = Path(place)
         rows(folder, "720p", given.frames, wishes, given.rounds)
         if not given.only:
+            rows(folder, "moving", given.frames, MOVING, given.rounds)
             rows(folder, "4K", LARGE_FRAMES, LARGE, given.rounds)
             together(folder, given.rounds)
             libraries(folder, given.rounds)

@@ -43,7 +43,8 @@ def patches(view: View, size_m: float, seed: int) -> Map:
 
 def _wrapped(places: Map) -> Map:
     # Not left to OpenCV, which is slow where a place lies outside.
-    return places - _TILE * np.floor(places * np.float32(1 / _TILE))
+    wrapped: Map = places - _TILE * np.floor(places * np.float32(1 / _TILE))
+    return wrapped
 
 
 @lru_cache(maxsize=4)

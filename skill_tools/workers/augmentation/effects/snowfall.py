@@ -9,7 +9,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import Falling, Layer, Sheet, not_doubled, scattered
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
@@ -31,7 +31,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
 
     def falling(sky_luma: float) -> Stage:
-        return Falling(layers, scene.levels.luma(min(0.97, 1.25 * sky_luma)), opaque=True)
+        return Falling(layers, min(0.97, 1.25 * sky_luma), scene.levels)
 
     def change(view: View) -> Change:
         cover = 0.34 * strength * (1 - np.exp(-view.geometry.depth_m / 40.0))
@@ -56,22 +56,23 @@ def _layer(
     px_per_m = 0.9 * max(size) / distance
     radius = max(0.6, _FLAKE_M * px_per_m / 2)
     opacity = mix(0.5, 0.95, strength) * (0.75 if distance < 3 else 0.85)
-    period = round(height * rng.uniform(1.15, 1.45))
-    drawn = sheet(size, period)
-    count = 75 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
+    period = round(height * rng.uniform(0.575, 0.725)) * 2
+    count = 75 * strength * (distance / 2.2) ** 1.3 * period / height
     stamps = [
         _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
         for _ in range(_KINDS)
     ]
-    scatter(drawn, stamps, round(count), rng)
+    drawn = scattered((width, period), stamps, round(count), rng)
+    half = cv2.resize(drawn, ((width + 1) // 2, period // 2), interpolation=cv2.INTER_AREA)
     fall = _VELOCITY_M_S * px_per_m
     return Layer(
-        drawn,
+        Sheet.of(drawn),
         fall,
         wind * fall,
         sway_px=0.10 * px_per_m,
         sway_hz=float(rng.uniform(0.25, 0.5)),
         phase=float(rng.uniform()),
+        colour=Sheet.of(half) if distance < 10 else None,
     )
 
 

@@ -64,7 +64,7 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
         grade = grade.then(part.grade)
     sky = float(np.interp(0.80, np.linspace(0, 1, 256), grade.tone))
     if wish.values.get("time_of_day") == "night":
-        sky *= 0.3
+        sky *= 0.33
     stages = joined(
         (
             *(veil for part in every for veil in part.shading),

@@ -22,6 +22,7 @@ Specks = tuple[Places, Plane]
 
 _DUSK = 0.5  # luma of the graded sky below which lamps light what falls
 _SHINES = 0.45  # luma from which something counts as shining then
+_LIGHTER = 1.5
 _GLOW_WIDTH = 80
 _FAINT = 7  # of 255; less is nowhere seen
 
@@ -105,6 +106,11 @@ def _sideways(serial: int, turn: int) -> int:
     return seed_for(serial, turn)
 
 
+def in_view(size: tuple[int, int]) -> float:
+    """Return how much air a picture of (width, height) shows, by one of 16:9; the longer side sees 58°."""
+    return size[0] * size[1] / (max(size) ** 2 * 9 / 16)
+
+
 def not_doubled(scene: Scene, strength: float) -> tuple[float, tuple[str, ...]]:
     """Return the strength for what falls, less where something falls in the source already, and the note."""
     if not scene.falling:
@@ -119,59 +125,58 @@ class Speckled(Protocol):
         """Return what a frame shows of it."""
 
 
-class Glow:
-    """The light that lamps give what falls near them, seen in the picture: its bright places, spread."""
+class Lamplight:
+    """The light that falls on drops and flakes when the sky gives little, told by the graded picture.
+
+    A flake hangs in the light that the things around it in the picture are in, and is lighter than most of
+    them; near what shines it shines as well. How far it is from a lamp in depth can't be told.
+    """
 
     def __init__(self, sky_luma: float, levels: Levels) -> None:
         """Begin with a light of `sky_luma` where nothing shines."""
-        codes = levels.values()
-        self._shines = rounded(255 * np.clip((codes - _SHINES) / 0.35, 0, 1))
-        self._sky = levels.luma(sky_luma)
-        self._more = (levels.luma(0.9) - self._sky) / 255
+        values = levels.values()
+        self._lit = rounded(levels.luma(0) + _LIGHTER * levels.luma_span * np.clip(values, 0, 1))
+        self._shines = rounded(255 * np.clip((values - _SHINES) / 0.35, 0, 1))
+        self._sky, self._most = (np.array([levels.luma(each)]) for each in (sky_luma, 0.9))
 
     def light(self, luma: Plane) -> Plane:
         """Return the luma code of what falls, for each pixel of a graded frame."""
         height, width = luma.shape
-        small = shrink(luma, _GLOW_WIDTH, max(2, round(_GLOW_WIDTH * height / width)))
-        shining = cv2.LUT(small, self._shines)
-        spread = cv2.add(
-            cv2.convertScaleAbs(cv2.blur(shining, (5, 5)), alpha=1.5),
-            cv2.convertScaleAbs(cv2.GaussianBlur(shining, (0, 0), 6), alpha=4.0),
-        )
-        light = cv2.convertScaleAbs(spread, alpha=self._more, beta=self._sky)
+        size = _GLOW_WIDTH, max(2, round(_GLOW_WIDTH * height / width))
+        # Lamps are small, so what shines is told before it is averaged.
+        small = shrink(luma, 4 * size[0], 4 * size[1])
+        shining = shrink(cv2.LUT(small, self._shines), *size)
+        around = cv2.max(cv2.LUT(cv2.blur(shrink(small, *size), (9, 9)), self._lit), self._sky)
+        glow = cv2.addWeighted(cv2.blur(shining, (5, 5)), 3.0, cv2.GaussianBlur(shining, (0, 0), 5), 8.0, 0)
+        light = cv2.add(around, scale(cv2.subtract(self._most, around), glow))
         return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 class Falling:
     """Blends layers of bright particles into a frame.
 
-    They carry the light of the sky. From dusk on, those before a lamp's glow carry the lamp's: what shines
-    is looked for in the graded picture.
+    They carry the light of the sky, and from dusk on that of lamps.
     """
 
     def __init__(
         self, layers: Sequence[Layer], sky_luma: float, levels: Levels, others: Sequence[Speckled] = ()
     ) -> None:
-        """Show `layers`, and `others` in the same way, in the light of a sky of `sky_luma`, 0 to 1."""
+        """Show `layers`, the nearest first, and `others` behind, under a sky of `sky_luma`, 0 to 1."""
         self._layers, self._others = layers, others
-        self._glow = Glow(sky_luma, levels) if sky_luma < _DUSK else None
+        self._lamps = Lamplight(sky_luma, levels) if sky_luma < _DUSK else None
         self._sky = np.array([round(levels.luma(sky_luma))], np.float64)
 
     def apply(self, planes: Planes, view: View) -> None:
         """Edit the planes of one frame in place."""
-        layers, height, time_s = self._layers, planes.y.shape[0], view.time_s
-        specks = _together(
-            (
-                *(one for serial, layer in enumerate(layers) for one in layer.shown(height, time_s, serial)),
-                *(other.shown(view) for other in self._others),
-            )
-        )
-        self._lighten(planes.y, specks)
-        hiding = _together(
-            tuple(one for serial, layer in enumerate(layers) for one in layer.hides(height, time_s, serial))
-        )
+        height = planes.y.shape[0]
+        # Nearer ones come last, since where some meet the last is seen.
+        layers = list(enumerate(self._layers))[::-1]
+        specks = [other.shown(view) for other in self._others]
+        specks += (one for serial, layer in layers for one in layer.shown(height, view.time_s, serial))
+        self._lighten(planes.y, _together(specks))
+        hiding = [one for serial, layer in layers for one in layer.hides(height, view.time_s, serial)]
         for plane in (planes.u, planes.v):
-            _hide_colour(plane, hiding)
+            _hide_colour(plane, _together(hiding))
 
     def _lighten(self, plane: Plane, specks: Specks) -> None:
         """Blend specks into luma where it is darker than their light.
@@ -181,7 +186,7 @@ class Falling:
         places, opacity = specks
         if not places.size:
             return
-        light = self._glow.light(plane).ravel()[places][None] if self._glow else self._sky
+        light = self._lamps.light(plane).ravel()[places][None] if self._lamps else self._sky
         luma = plane.reshape(-1)
         # In rows of two dimensions, since OpenCV takes up to four numbers in one for a colour.
         seen = luma[places][None]
@@ -190,7 +195,7 @@ class Falling:
 
 
 def _together(specks: Sequence[Specks]) -> Specks:
-    """Return specks as one; where some meet, one of them is seen."""
+    """Return specks as one; where some meet, the last is seen."""
     if not specks:
         return np.empty(0, np.intp), np.empty(0, np.uint8)
     return np.concatenate([places for places, _ in specks]), np.concatenate([alpha for _, alpha in specks])

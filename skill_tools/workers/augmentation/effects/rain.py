@@ -7,12 +7,19 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, Sheet, not_doubled, scattered
+from skill_tools.workers.augmentation.effects.particles import (
+    Falling,
+    Layer,
+    Sheet,
+    in_view,
+    not_doubled,
+    scattered,
+)
 from skill_tools.workers.augmentation.effects.splashes import Splashes
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
-_DISTANCES_M = (1.4, 2.6, 5.0, 10.0, 18.0)
+DISTANCES_M = (1.4, 2.6, 5.0, 10.0, 18.0)
 _EXPOSURE_S = 1 / 60
 _DROP_MM = 2.0
 _LENS_MM = 2.0  # opening of the lens; as the far is in focus, each drop is blurred by as much
@@ -20,13 +27,17 @@ _KINDS = 32  # of streaks in a layer
 
 
 def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: str = "wet") -> Parts:
-    """Return rain under a closed sky.
+    """Return rain under a closed sky, and its splashes.
 
     Drops fall at their terminal velocity, 9.65 - 10.3 exp(-0.6 D) m/s for D mm (Atlas, Srivastava and
-    Sekhon, "Doppler Radar Characteristics of Precipitation at Vertical Incidence", 1973). A streak is as
-    long as the fall during the exposure, and brighter than what is behind it, since a drop shows a wide
-    part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007). Drops beyond the last layer are a
-    veil after Koschmieder.
+    Sekhon, "Doppler Radar Characteristics of Precipitation at Vertical Incidence", 1973); small ones are
+    many, large ones few (Marshall and Palmer, "The Distribution of Raindrops with Size", 1948). A streak
+    is as long as the fall during the exposure, out of focus when near, and brighter than what is behind
+    it, since a drop shows a wide part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007); from dusk
+    on it shows where lamps light it. Drops beyond the last layer are a veil after Koschmieder. On paved
+    ground drops throw up crowns and on water they leave rings, in perspective and for about a tenth of a
+    second; grass swallows most (Garg, Krishnan and Nayar, "Material Based Splashing of Water Drops", EGSR
+    2007). `surface` is what lies on the ground.
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
@@ -57,7 +68,7 @@ def rain_layers(
     size: tuple[int, int], strength: float, wind: float, rng: np.random.Generator
 ) -> tuple[Layer, ...]:
     """Return streak layers for pictures of (width, height); `wind` is sideways speed by falling speed."""
-    return tuple(_layer(size, distance, strength, wind, rng) for distance in _DISTANCES_M)
+    return tuple(_layer(size, distance, strength, wind, rng) for distance in DISTANCES_M)
 
 
 def _layer(
@@ -67,7 +78,6 @@ def _layer(
     px_per_m = 0.9 * max(size) / distance
     stamps = []
     for _ in range(_KINDS):
-        # Small drops are many, large ones few, exponentially (Marshall and Palmer, 1948).
         drop_mm = min(4.0, 1.2 + float(rng.exponential(0.7)))
         across_mm = drop_mm + _LENS_MM
         # A drop dims by as much as it is spread, and shows the less the sooner it has passed a place.
@@ -84,7 +94,7 @@ def _layer(
     longest = max(stamp.shape[0] for stamp in stamps)
     period = round(height * rng.uniform(1.15, 1.45)) + 2 * longest
     # Number of drops in a slice of air grows with the square of its distance and with its depth.
-    count = 105 * strength * (distance / 2.6) ** 1.5 * period / height
+    count = 105 * strength * (distance / 2.6) ** 1.45 * in_view(size) * period / height
     drawn = scattered((width, period), stamps, round(count), rng)
     fall = _velocity(_DROP_MM) * px_per_m
     return Layer(Sheet.of(drawn), fall, wind * fall)

@@ -20,7 +20,8 @@ Chosen = NDArray[np.bool_]
 
 _LIFE_S = (0.06, 0.12)
 _PERIOD_S = (0.24, 0.44)
-_PER_M2 = 2.2  # at once, at full strength
+_PER_M2 = {"wet": 3.0, "puddles": 3.5, "flooding": 6.0}
+"""Splashes at once at full strength, by the ground that drops fall on; on any other none are seen."""
 _MOST = 350
 _SITES = 1 << 13
 _SPECK_M = 0.02  # where this is less than a pixel, fewer splashes are told apart
@@ -32,9 +33,8 @@ _FAINT = 7  # of 255
 _SCALES = np.geomspace(30, 600, 10)  # pixels to a metre
 _HALF = 0.5
 _OPEN = 127
-_BRIGHT = 2.4
 _RINGS = {"wet": 0.4, "puddles": 0.6, "flooding": 0.9}
-"""Share of the drops that leave a ring, by the ground that they fall on; on any other none splash."""
+"""Share of the drops that leave a ring."""
 _GRASS = 0.12  # share of the drops that splash there
 _PAVED_COLOUR = 0.085  # distance from grey, of 1, at which a ground is no longer paved
 _GRAVITY = 9.81
@@ -44,11 +44,12 @@ _NOTHING = np.empty(0, np.intp), np.empty(0, np.uint8)
 class Splashes:
     """Crowns and rings on the ground, each at a place and from a moment of its own.
 
-    A drop throws up a crown and droplets that fly for 50 to 100 ms over some centimetres; on water it
-    leaves a ring that grows; soft ground swallows it (Garg, Krishnan and Nayar, "Material Based Splashing
-    of Water Drops", EGSR 2007). They are spread evenly over flat ground before the camera, as far as they
-    can be told apart. Where they are follows from a frame's time alone; nothing is drawn on what isn't
-    ground in it or stands before it.
+    On hard ground a drop throws up a crown and droplets, on water it leaves a ring that grows, and soft
+    ground swallows it (Garg, Krishnan and Nayar, "Material Based Splashing of Water Drops", EGSR 2007).
+    Sizes are estimates: droplets leave at 0.4 to 1 m/s and fall back, crowns and rings are some centimetres
+    wide. They are spread evenly over flat ground before the camera, as far as they can be told apart. Where
+    they are follows from a frame's time alone, and none is shown whose place isn't all ground in that
+    frame, with nothing before it.
     """
 
     def __init__(self, scene: Scene, strength: float, rng: np.random.Generator, *, surface: str) -> None:
@@ -60,7 +61,8 @@ class Splashes:
             ground = scene.geometry.ground.ravel()[self._sites.small] > _HALF
             self._sites = self._sites.where(ground & self._kinds(self._sites, scene.background)[0])
             self._ring = self._kinds(self._sites, scene.background)[1]
-        at_once = _PER_M2 * strength**1.2 * self._sites.area_m2 * scene.geometry.trust * (surface in _RINGS)
+        per_m2 = _PER_M2.get(surface, 0.0) * strength**1.2
+        at_once = per_m2 * self._sites.area_m2 * scene.geometry.trust
         count = round(min(_MOST, at_once) * sum(_PERIOD_S) / sum(_LIFE_S))
         # What a moving camera passes is out of its place the sooner.
         self._life_s = rng.uniform(*_LIFE_S, count) * (1.0 if scene.still else 0.5)
@@ -256,6 +258,8 @@ class Raster:
     """Row and column of the pixel of that place."""
     fine: int
     """Points to a pixel, in each direction."""
+    scale: float
+    """Pixels to a metre."""
 
     @classmethod
     def of(cls, scale: float, tilt: float) -> Self:
@@ -268,7 +272,7 @@ class Raster:
         upright = float(np.sqrt(1 - tilt**2))
         metres = metres.astype(np.float32)
         time_s = time_s.astype(np.float32)
-        return cls(metres[None, None, :], -metres[None, :, None], time_s, tilt, upright, middle, fine)
+        return cls(metres[None, None, :], -metres[None, :, None], time_s, tilt, upright, middle, fine, scale)
 
     def circle(self, radius: Map | float, *, height: Map | float, thick: float) -> Map:
         """Return where the rim of a flat circle is, at a height above the ground: soft, 0 to 1."""
@@ -286,7 +290,9 @@ class Raster:
         drawn = points.reshape(shape).mean(axis=(1, 3, 5))
         for axis in (1, 2):
             drawn = 0.5 * drawn + 0.25 * (np.roll(drawn, 1, axis) + np.roll(drawn, -1, axis))
-        return rounded(255 * np.clip(_BRIGHT * drawn, 0, 0.7))
+        # Of a speck nothing but its light is seen; what is seen to have a form is clear water.
+        most, gain = (np.interp(self.scale, (60, 220), ends) for ends in ((0.6, 0.45), (2.4, 1.3)))
+        return rounded(255 * most * (1 - np.exp(-gain / most * drawn)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +319,7 @@ class Droplets:
         part = time_s / _LIFE_S[1]
         crown = raster.circle(0.005 + 0.016 * np.sqrt(part), height=0.03 * part, thick=0.008)
         foot = raster.ball(0.0, 0.006, 0.009)
-        points = np.maximum(crown, foot) * np.clip(1 - part / 0.6, 0, 1)
+        points = np.maximum(crown, 0.6 * foot) * np.clip(1 - part / 0.6, 0, 1)
         for across, away, upwards, radius in zip(
             self.across, self.away, self.upwards, self.radius, strict=True
         ):
@@ -328,6 +334,6 @@ def _ring(raster: Raster) -> Map:
     """Return a ring that grows and fades, and the jet that rises from its middle and falls back."""
     part = raster.time_s / _LIFE_S[1]
     fades = (1 - part) ** 0.7
-    ring = raster.circle(0.008 + 0.045 * part, height=0.0, thick=0.008) * 0.5 * fades
+    ring = raster.circle(0.008 + 0.045 * part, height=0.0, thick=0.008) * 0.45 * fades
     jet = 0.018 * np.sin(np.pi * part)
-    return np.maximum(ring, raster.ball(0.0, jet * raster.upright, 0.005) * fades)
+    return np.maximum(ring, 0.5 * raster.ball(0.0, jet * raster.upright, 0.0035) * fades)

@@ -39,8 +39,8 @@ class Watched:
     def drawn(self, splashes: Splashes, view: View) -> np.ndarray:
         """Return the opacity of splashes as a picture."""
         picture = np.zeros_like(self.frames[0].y)
-        places, opacity = splashes.shown(view)
-        picture.ravel()[places] = opacity
+        specks = splashes.shown(view)
+        picture.ravel()[specks.places] = specks.opacity
         return picture
 
     def moments(self, splashes: Splashes, rate: int, *, length_s: float = 1.0) -> Iterator[np.ndarray]:
@@ -131,7 +131,7 @@ def test_grass_swallows_most_drops(street: Watched) -> None:
 
     def count(scene: Scene, surface: str) -> int:
         splashes = Splashes(scene, 1.0, np.random.default_rng(3), surface=surface)
-        return sum(splashes.shown(street.view(at / 10))[0].size for at in range(20))
+        return sum(splashes.shown(street.view(at / 10)).places.size for at in range(20))
 
     assert count(meadow, "wet") < 0.4 * count(street.scene, "wet")
     assert count(meadow, "flooding") > 0.8 * count(street.scene, "flooding")
@@ -183,8 +183,8 @@ def test_streaks_fall_in_the_winds_direction(wind: float) -> None:
 def shown(layer: Layer, size: tuple[int, int], time_s: float, serial: int) -> np.ndarray:
     """Return the opacity of a layer as a picture of (width, height)."""
     picture = np.zeros(size[::-1], np.uint8)
-    for places, opacity in layer.shown(size[1], time_s, serial):
-        picture.ravel()[places] = opacity
+    for specks in layer.shown(size[1], time_s, serial):
+        picture.ravel()[specks.places + specks.shift] = specks.opacity
     return picture
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import cv2
 import numpy as np
@@ -17,14 +17,23 @@ from skill_tools.workers.augmentation.vocabulary import seed_for
 
 Places = NDArray[np.intp]
 """Pixels of a plane, counted row by row."""
-Specks = tuple[Places, Plane]
-"""Pixels that something lies over, and its opacity there, 0 to 255."""
+
+
+class Specks(NamedTuple):
+    """Pixels that something lies over."""
+
+    places: Places
+    opacity: Plane
+    """0 to 255."""
+    shift: int = 0
+    """By how many places they lie farther on than `places` says."""
+
 
 _DUSK = 0.5  # luma of the graded sky below which lamps light what falls
 _SHINES = 0.45  # luma from which something counts as shining then
 _LIGHTER = 1.5
 _GLOW_WIDTH = 80
-_FAINT = 7  # of 255; less is nowhere seen
+_FAINT = 8  # of 255; less is nowhere seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +65,7 @@ class Sheet:
         """
         shift = row * self.width - left
         begin, end = np.searchsorted(self.places, (-shift, height * self.width - shift))
-        return self.places[begin:end] + shift, self.opacity[begin:end]
+        return Specks(self.places[begin:end], self.opacity[begin:end], shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,16 +183,18 @@ class Falling:
         specks = [other.shown(view) for other in self._others]
         specks += (one for serial, layer in layers for one in layer.shown(height, view.time_s, serial))
         self._lighten(planes.y, _together(specks))
-        hiding = [one for serial, layer in layers for one in layer.hides(height, view.time_s, serial)]
+        hiding = _together(
+            [one for serial, layer in layers for one in layer.hides(height, view.time_s, serial)]
+        )
         for plane in (planes.u, planes.v):
-            _hide_colour(plane, _together(hiding))
+            _hide_colour(plane, hiding)
 
     def _lighten(self, plane: Plane, specks: Specks) -> None:
         """Blend specks into luma where it is darker than their light.
 
         A drop carries light from the whole sky, so it shows where the picture is darker than that.
         """
-        places, opacity = specks
+        places, opacity, _ = specks
         if not places.size:
             return
         light = self._lamps.light(plane).ravel()[places][None] if self._lamps else self._sky
@@ -194,16 +205,21 @@ class Falling:
         _put_back(luma, plane)
 
 
-def _together(specks: Sequence[Specks]) -> Specks:
+def _together(parts: Sequence[Specks]) -> Specks:
     """Return specks as one; where some meet, the last is seen."""
-    if not specks:
-        return np.empty(0, np.intp), np.empty(0, np.uint8)
-    return np.concatenate([places for places, _ in specks]), np.concatenate([alpha for _, alpha in specks])
+    ends = np.cumsum([part.places.size for part in parts], dtype=np.intp)
+    places = np.empty(ends[-1] if parts else 0, np.intp)
+    opacity = np.empty(places.size, np.uint8)
+    for part, end in zip(parts, ends.tolist(), strict=True):
+        begin = end - part.places.size
+        np.add(part.places, part.shift, out=places[begin:end])
+        opacity[begin:end] = part.opacity
+    return Specks(places, opacity)
 
 
 def _hide_colour(plane: Plane, specks: Specks) -> None:
     """Take a chroma plane to grey where specks lie."""
-    places, opacity = specks
+    places, opacity, _ = specks
     if not places.size:
         return
     chroma = plane.reshape(-1)

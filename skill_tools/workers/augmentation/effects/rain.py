@@ -19,7 +19,7 @@ from skill_tools.workers.augmentation.effects.splashes import Splashes
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
-DISTANCES_M = (1.4, 2.6, 5.0, 10.0, 18.0)
+DISTANCES_M = (1.5, 2.7, 5.0, 10.0, 18.0)
 _EXPOSURE_S = 1 / 60
 _DROP_MM = 2.0
 _LENS_MM = 2.0  # opening of the lens; as the far is in focus, each drop is blurred by as much

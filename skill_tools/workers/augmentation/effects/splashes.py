@@ -38,7 +38,7 @@ _RINGS = {"wet": 0.4, "puddles": 0.6, "flooding": 0.9}
 _GRASS = 0.12  # share of the drops that splash there
 _PAVED_COLOUR = 0.085  # distance from grey, of 1, at which a ground is no longer paved
 _GRAVITY = 9.81
-_NOTHING = np.empty(0, np.intp), np.empty(0, np.uint8)
+_NOTHING = Specks(np.empty(0, np.intp), np.empty(0, np.uint8))
 
 
 class Splashes:
@@ -222,7 +222,7 @@ class Stamps:
         pixel = np.repeat(self.begin[which] - before, lengths)
         pixel += np.arange(pixel.size)
         place = np.repeat(sites.row[at] * self.width + sites.column[at], lengths)
-        return self.offset[pixel] + place, self.opacity[pixel]
+        return Specks(self.offset[pixel] + place, self.opacity[pixel])
 
 
 @lru_cache(maxsize=64)

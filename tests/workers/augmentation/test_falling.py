@@ -227,7 +227,7 @@ def test_at_night_drops_shine_near_lamps() -> None:
     """The light of what falls is strong around a lamp, fades away from it, and elsewhere is the sky's."""
     night = np.full((360, 640), 30, np.uint8)
     night[100:110, 300:312] = 230
-    light = Lamplight(0.2, LEVELS).light(night)
+    light = Lamplight(0.2, LEVELS).light(night, np.arange(night.size)).reshape(night.shape)
     at_lamp, near, far = light[105, 306], light[105, 350], light[300, 60]
     assert at_lamp > near + 20
     assert near > far + 5

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, rounded, scale, shrink
+from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, grow, rounded, scale, shrink
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import seed_for
 
@@ -148,17 +148,25 @@ class Lamplight:
         self._shines = rounded(255 * np.clip((values - _SHINES) / 0.35, 0, 1))
         self._sky, self._most = (np.array([levels.luma(each)]) for each in (sky_luma, 0.9))
 
-    def light(self, luma: Plane) -> Plane:
-        """Return the luma code of what falls, for each pixel of a graded frame."""
+    def light(self, luma: Plane, places: Places) -> Plane:
+        """Return the luma code of what falls at places of a graded frame."""
         height, width = luma.shape
         size = _GLOW_WIDTH, max(2, round(_GLOW_WIDTH * height / width))
-        # Lamps are small, so what shines is told before it is averaged.
-        small = shrink(luma, 4 * size[0], 4 * size[1])
-        shining = shrink(cv2.LUT(small, self._shines), *size)
-        around = cv2.max(cv2.LUT(cv2.blur(shrink(small, *size), (9, 9)), self._lit), self._sky)
-        glow = cv2.addWeighted(cv2.blur(shining, (5, 5)), 3.0, cv2.GaussianBlur(shining, (0, 0), 5), 8.0, 0)
+        # Lamps are small, so what shines is told before anything is averaged.
+        picked = cv2.resize(luma, (4 * size[0], 4 * size[1]), interpolation=cv2.INTER_NEAREST)
+        shining = shrink(cv2.LUT(picked, self._shines), *size)
+        around = cv2.max(cv2.LUT(cv2.blur(shrink(picked, *size), (9, 9)), self._lit), self._sky)
+        wide = cv2.blur(cv2.blur(shining, (11, 11)), (11, 11))
+        glow = cv2.addWeighted(cv2.blur(shining, (5, 5)), 3.0, wide, 8.0, 0)
         light = cv2.add(around, scale(cv2.subtract(self._most, around), glow))
-        return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
+        # In cells of a few pixels, whose edges are lost in streaks and flakes.
+        cell = max(1, width // (2 * _GLOW_WIDTH))
+        columns, rows = -(-width // cell), -(-height // cell)
+        flat = places.astype(np.uint32)
+        row = flat // np.uint32(width)  # with a remainder by `divmod` it takes four times as long
+        column = flat - row * np.uint32(width)
+        which = row // np.uint32(cell) * np.uint32(columns) + column // np.uint32(cell)
+        return grow(light, (columns, rows)).ravel()[which.astype(np.intp)]
 
 
 class Falling:
@@ -197,7 +205,7 @@ class Falling:
         places, opacity, _ = specks
         if not places.size:
             return
-        light = self._lamps.light(plane).ravel()[places][None] if self._lamps else self._sky
+        light = self._lamps.light(plane, places)[None] if self._lamps else self._sky
         luma = plane.reshape(-1)
         # In rows of two dimensions, since OpenCV takes up to four numbers in one for a colour.
         seen = luma[places][None]

@@ -37,7 +37,7 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: st
     on it shows where lamps light it. Drops beyond the last layer are a veil after Koschmieder. On paved
     ground drops throw up crowns and on water they leave rings, in perspective and for about a tenth of a
     second; grass swallows most (Garg, Krishnan and Nayar, "Material Based Splashing of Water Drops", EGSR
-    2007). `surface` is what lies on the ground.
+    2007).
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
@@ -82,7 +82,7 @@ def _layer(
         across_mm = drop_mm + _LENS_MM
         # A drop dims by as much as it is spread, and shows the less the sooner it has passed a place.
         shown = drop_mm / across_mm * (drop_mm / _DROP_MM) / (_velocity(drop_mm) / _velocity(_DROP_MM))
-        opacity = mix(0.35, 1.0, strength) * min(0.62, shown * rng.uniform(0.45, 1.3))
+        opacity = mix(0.35, 1.0, strength) * min(0.55, shown * rng.uniform(0.4, 1.15))
         stamps.append(
             _streak(
                 max(3.0, _velocity(drop_mm) * _EXPOSURE_S * px_per_m),
@@ -114,7 +114,8 @@ def _streak(length: float, width: float, wind: float, opacity: float) -> Plane:
     y -= (rows - 1) / 2
     along = y / (length / 2)
     across = np.abs(x - (columns - 1) / 2 - wind * y)
-    profile = np.clip(1 - across / half, 0, 1) * min(1.0, width)
+    # In a small picture drops are thinner than a pixel; as faint as that makes them, no rain would be seen.
+    profile = np.clip(1 - across / half, 0, 1) * min(1.0, width**0.6)
     faded = profile * np.clip(1.1 - along**2, 0, 1)
     return np.asarray(255 * opacity * faded, np.uint8)
 

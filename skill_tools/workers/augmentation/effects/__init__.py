@@ -64,7 +64,7 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
         grade = grade.then(part.grade)
     sky = float(np.interp(0.80, np.linspace(0, 1, 256), grade.tone))
     if wish.values.get("time_of_day") == "night":
-        sky *= 0.45
+        sky *= 0.33
     stages = joined(
         (
             *(veil for part in every for veil in part.shading),
@@ -87,4 +87,6 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
 def _effect(wish: Wish, variable: str, value: str) -> Effect:
     if (variable, value) == ("surface", "wet") and "lighting" in wish.values and "weather" not in wish.values:
         return partial(wet, indoor=True)
+    if (variable, value) == ("weather", "rain"):
+        return partial(rain, surface=wish.values.get("surface", "wet"))
     return EFFECTS[variable][value]

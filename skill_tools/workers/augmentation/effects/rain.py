@@ -1,6 +1,4 @@
-"""Rain: streaks at several depths that fall with gravity and wind, a veil of the drops too far to see."""
-
-# ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
+"""Rain: streaks at several depths that fall with gravity and wind, splashes, a veil of what is too far."""
 
 from __future__ import annotations
 
@@ -9,32 +7,46 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import (
+    Falling,
+    Layer,
+    Sheet,
+    in_view,
+    not_doubled,
+    scattered,
+)
+from skill_tools.workers.augmentation.effects.splashes import Splashes
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
-_DISTANCES_M = (2.6, 5.0, 10.0, 20.0)
-_EXPOSURE_S = 1 / 70
+DISTANCES_M = (1.5, 2.7, 5.0, 10.0, 18.0)
+_EXPOSURE_S = 1 / 60
 _DROP_MM = 2.0
+_LENS_MM = 2.0  # opening of the lens; as the far is in focus, each drop is blurred by as much
 _KINDS = 32  # of streaks in a layer
 
 
-def rain(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
-    """Return rain under a closed sky.
+def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: str = "wet") -> Parts:
+    """Return rain under a closed sky, and its splashes.
 
     Drops fall at their terminal velocity, 9.65 - 10.3 exp(-0.6 D) m/s for D mm (Atlas, Srivastava and
-    Sekhon, "Doppler Radar Characteristics of Precipitation at Vertical Incidence", 1973). A streak is as
-    long as the fall during the exposure, and brighter than what is behind it, since a drop shows a wide
-    part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007). Drops beyond the last layer are a
-    veil after Koschmieder.
+    Sekhon, "Doppler Radar Characteristics of Precipitation at Vertical Incidence", 1973); small ones are
+    many, large ones few (Marshall and Palmer, "The Distribution of Raindrops with Size", 1948). A streak
+    is as long as the fall during the exposure, out of focus when near, and brighter than what is behind
+    it, since a drop shows a wide part of the sky (Garg and Nayar, "Vision and Rain", IJCV 2007); from dusk
+    on it shows where lamps light it. Drops beyond the last layer are a veil after Koschmieder. On paved
+    ground drops throw up crowns and on water they leave rings, in perspective and for about a tenth of a
+    second; grass swallows most (Garg, Krishnan and Nayar, "Material Based Splashing of Water Drops", EGSR
+    2007).
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
     wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
     layers = rain_layers(scene.size, strength, wind, rng)
+    splashes = Splashes(scene, strength, rng, surface=surface)
 
     def falling(sky_luma: float) -> Stage:
-        return Falling(layers, scene.levels.luma(min(0.92, 1.12 * sky_luma)), opaque=False)
+        return Falling(layers, min(0.92, 1.12 * sky_luma), scene.levels, (splashes,))
 
     grade = (
         cloud.grade.then(Grade.exposure(-0.30 * strength))
@@ -56,44 +68,55 @@ def rain_layers(
     size: tuple[int, int], strength: float, wind: float, rng: np.random.Generator
 ) -> tuple[Layer, ...]:
     """Return streak layers for pictures of (width, height); `wind` is sideways speed by falling speed."""
+    return tuple(_layer(size, distance, strength, wind, rng) for distance in DISTANCES_M)
+
+
+def _layer(
+    size: tuple[int, int], distance: float, strength: float, wind: float, rng: np.random.Generator
+) -> Layer:
     width, height = size
-    focal = 0.9 * max(size)
-    velocity = 9.65 - 10.3 * float(np.exp(-0.6 * _DROP_MM))
-    layers = []
-    for distance in _DISTANCES_M:
-        px_per_m = focal / distance
-        length = max(4, round(velocity * _EXPOSURE_S * px_per_m))
-        thickness = max(0.7, 3.2e-3 * px_per_m)
-        # Number of drops in a slice of air grows with the square of its distance and with its depth.
-        count = round(105 * strength * (distance / 2.6) ** 1.35)
-        opacity = mix(0.3, 1.0, strength) * (0.62 if distance < 6 else 0.55 if distance < 12 else 0.42)
-        period = round(height * rng.uniform(1.15, 1.45)) + 2 * length
-        drawn = sheet(size, period)
-        stamps = [
+    px_per_m = 0.9 * max(size) / distance
+    stamps = []
+    for _ in range(_KINDS):
+        drop_mm = min(4.0, 1.2 + float(rng.exponential(0.7)))
+        across_mm = drop_mm + _LENS_MM
+        # A drop dims by as much as it is spread, and shows the less the sooner it has passed a place.
+        shown = drop_mm / across_mm * (drop_mm / _DROP_MM) / (_velocity(drop_mm) / _velocity(_DROP_MM))
+        opacity = mix(0.35, 1.0, strength) * min(0.55, shown * rng.uniform(0.4, 1.15))
+        stamps.append(
             _streak(
-                length * rng.uniform(0.75, 1.25),
-                thickness * rng.uniform(0.8, 1.2),
-                wind,
-                opacity * rng.uniform(0.4, 1.0),
+                max(3.0, _velocity(drop_mm) * _EXPOSURE_S * px_per_m),
+                across_mm / 1000 * px_per_m,
+                wind + float(rng.normal(0, 0.02)),
+                opacity,
             )
-            for _ in range(_KINDS)
-        ]
-        scatter(drawn, stamps, round(count * drawn.size / (width * height)), rng)
-        fall = velocity * px_per_m
-        layers.append(Layer(drawn, fall, wind * fall))
-    return tuple(layers)
+        )
+    longest = max(stamp.shape[0] for stamp in stamps)
+    period = round(height * rng.uniform(1.15, 1.45)) + 2 * longest
+    # Number of drops in a slice of air grows with the square of its distance and with its depth.
+    count = 105 * strength * (distance / 2.6) ** 1.45 * in_view(size) * period / height
+    drawn = scattered((width, period), stamps, round(count), rng)
+    fall = _velocity(_DROP_MM) * px_per_m
+    return Layer(Sheet.of(drawn), fall, wind * fall)
 
 
-def _streak(length: float, thickness: float, wind: float, opacity: float) -> Plane:
-    """Return one streak's opacity, fading at both ends, slanted by the wind."""
+def _velocity(drop_mm: float) -> float:
+    """Return the terminal velocity of a drop in m/s."""
+    return 9.65 - 10.3 * float(np.exp(-0.6 * drop_mm))
+
+
+def _streak(length: float, width: float, wind: float, opacity: float) -> Plane:
+    """Return one streak's opacity, soft all around, slanted by the wind; length and width in pixels."""
+    half = max(1.0, width)
     rows = int(np.ceil(length)) + 4
-    columns = int(np.ceil(abs(wind) * length + thickness)) + 5
-    middle = (columns - 1) / 2
+    columns = 2 * int(np.ceil(abs(wind) * length / 2 + half)) + 1
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
-    along = (y - (rows - 1) / 2) / (length / 2)
-    across = np.abs(x - middle - wind * (y - (rows - 1) / 2))
-    profile = np.clip(thickness / 2 + 0.5 - across, 0, 1) * min(1.0, thickness)
-    faded = profile * np.clip(1.15 - along**2, 0, 1) * (np.abs(along) <= 1.05)
+    y -= (rows - 1) / 2
+    along = y / (length / 2)
+    across = np.abs(x - (columns - 1) / 2 - wind * y)
+    # In a small picture drops are thinner than a pixel; as faint as that makes them, no rain would be seen.
+    profile = np.clip(1 - across / half, 0, 1) * min(1.0, width**0.6)
+    faded = profile * np.clip(1.1 - along**2, 0, 1)
     return np.asarray(255 * opacity * faded, np.uint8)
 
 

@@ -9,21 +9,31 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
-from skill_tools.workers.augmentation.effects.particles import Falling, Layer, not_doubled, scatter, sheet
+from skill_tools.workers.augmentation.effects.particles import (
+    Falling,
+    Layer,
+    Sheet,
+    in_view,
+    not_doubled,
+    scattered,
+)
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
-_DISTANCES_M = (2.2, 4.5, 9.0, 18.0)
+_DISTANCES_M = (1.3, 2.4, 4.5, 9.0, 18.0)
 _VELOCITY_M_S = 1.1
-_FLAKE_M = 0.007
+_FLAKE_MM = 5.0
+_LENS_MM = 3.0  # opening of the lens; as the far is in focus, each flake's edge is blurred by as much
+_EXPOSURE_S = 1 / 250
 _KINDS = 32  # of flakes in a layer
 
 
 def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return falling snow.
 
-    Flakes of some 7 mm sink at about 1.1 m/s whatever their size (Locatelli and Hobbs, "Fall Speeds and
-    Masses of Solid Precipitation Particles", 1974) and sway; far ones are a white veil after Koschmieder.
+    Flakes of some 5 mm sink at about 1.1 m/s whatever their size (Locatelli and Hobbs, "Fall Speeds and
+    Masses of Solid Precipitation Particles", 1974) and sway; near ones are out of focus, far ones are a
+    white veil after Koschmieder.
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.9 * strength, rng)
@@ -31,7 +41,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
 
     def falling(sky_luma: float) -> Stage:
-        return Falling(layers, scene.levels.luma(min(0.97, 1.25 * sky_luma)), opaque=True)
+        return Falling(layers, min(0.97, 1.25 * sky_luma), scene.levels)
 
     def change(view: View) -> Change:
         cover = 0.34 * strength * (1 - np.exp(-view.geometry.depth_m / 40.0))
@@ -54,30 +64,45 @@ def _layer(
 ) -> Layer:
     width, height = size
     px_per_m = 0.9 * max(size) / distance
-    radius = max(0.6, _FLAKE_M * px_per_m / 2)
-    opacity = mix(0.5, 0.95, strength) * (0.75 if distance < 3 else 0.85)
-    period = round(height * rng.uniform(1.15, 1.45))
-    drawn = sheet(size, period)
-    count = 75 * strength * (distance / 2.2) ** 1.3 * drawn.size / (width * height)
-    stamps = [
-        _flake(radius * float(rng.uniform(0.5, 1.3)), opacity * float(rng.uniform(0.5, 1.0)))
-        for _ in range(_KINDS)
-    ]
-    scatter(drawn, stamps, round(count), rng)
+    stamps = []
+    for _ in range(_KINDS):
+        across_mm = float(np.clip(rng.lognormal(np.log(_FLAKE_MM), 0.4), 2, 12))
+        stamps.append(
+            _flake(
+                across_mm / 2000 * px_per_m,
+                _LENS_MM / 1000 * px_per_m,
+                _VELOCITY_M_S * _EXPOSURE_S * px_per_m,
+                wind,
+                mix(0.5, 0.95, strength) * float(rng.uniform(0.5, 1.0)),
+            )
+        )
+    period = round(height * rng.uniform(0.575, 0.725)) * 2
+    count = 190 * strength * (distance / 2.4) ** 1.45 * in_view(size) * period / height
+    drawn = scattered((width, period), stamps, round(count), rng)
+    half = cv2.resize(drawn, ((width + 1) // 2, period // 2), interpolation=cv2.INTER_AREA)
     fall = _VELOCITY_M_S * px_per_m
     return Layer(
-        drawn,
+        Sheet.of(drawn),
         fall,
         wind * fall,
         sway_px=0.10 * px_per_m,
         sway_hz=float(rng.uniform(0.25, 0.5)),
         phase=float(rng.uniform()),
+        colour=Sheet.of(half) if distance < 10 else None,
     )
 
 
-def _flake(radius: float, opacity: float) -> Plane:
-    side = 2 * int(np.ceil(radius * 1.5)) + 3
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32) - (side - 1) / 2
-    soft = np.clip(radius + 0.7 - np.hypot(x, y * 0.85), 0, 1.4) / 1.4
-    drawn = cv2.GaussianBlur(soft, (3, 3), 0) * (255 * opacity * min(1.0, radius * 1.2))
-    return np.asarray(drawn, np.uint8)
+def _flake(radius: float, blur: float, length: float, wind: float, opacity: float) -> Plane:
+    """Return the opacity of a flake on its way of `length` down and `wind` times that aside, in pixels."""
+    edge = max(1.4, 1.4 * blur)
+    reach = radius + edge / 2
+    rows = 2 * int(np.ceil(length / 2 + reach)) + 1
+    columns = 2 * int(np.ceil(abs(wind) * length / 2 + reach)) + 1
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    y, x = y - (rows - 1) / 2, x - (columns - 1) / 2
+    along = np.clip((y + wind * x) / (1 + wind**2), -length / 2, length / 2)
+    soft = np.clip((reach - np.hypot(x - wind * along, y - along)) / edge, 0, 1)
+    # As much light as the flake has, on the wider spot that blur and motion make of it.
+    spot = np.pi * (radius + edge / 4) ** 2 + 2 * radius * length
+    share = min(1.0, 1.5 * np.pi * max(radius, 0.25) ** 2 / spot)
+    return np.asarray(255 * opacity * share * soft, np.uint8)

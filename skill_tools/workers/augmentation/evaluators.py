@@ -307,8 +307,9 @@ def _greyest(planes: Planes, levels: Levels) -> NDArray[np.bool_]:
     small = planes.shrunk(*small_size(planes.size))
     colour = np.hypot(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
     lit = small.y > levels.luma(0.15)
-    grey: NDArray[np.bool_] = (colour <= np.percentile(colour[::2, ::2], 40)) & (lit | ~lit.any())
-    return grey
+    grey: NDArray[np.bool_] = colour <= np.percentile(colour[::2, ::2], 40)
+    # At night all that is lit may be lit by coloured lamps.
+    return grey & lit if (grey & lit).any() else grey
 
 
 def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
 
@@ -112,6 +113,13 @@ class Scene:
         """Focal length in pixels of the small size, of a lens that sees 58° across its longer side."""
         columns: int = self.geometry.ground.shape[1]
         return 0.9 * max(self.size) / self.size[0] * columns
+
+    @cached_property
+    def lights(self) -> Lights:
+        """Windows and lamps, looked for when first asked for; none under a moving camera."""
+        if not self.still:
+            return Lights()
+        return find_lights(self.background, self.geometry.ground, self.geometry.sky, self.levels)
 
 
 class View:

@@ -80,7 +80,7 @@ class Evaluation:
         """Take a frame of the source and of the variant into account; `ground` is of the small size."""
         if self.check.enabled:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
-        grey = _greyest(before, self.levels)
+        grey = _without_lamps(_greyest(before, self.levels), before, after)
         pair = tuple(statistics(planes, self.levels, ground, grey) for planes in (before, after))
         self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
         self._patterns.append(_pattern_change(before, after, ground))
@@ -310,6 +310,14 @@ def _greyest(planes: Planes, levels: Levels) -> NDArray[np.bool_]:
     grey: NDArray[np.bool_] = colour <= np.percentile(colour[::2, ::2], 40)
     # At night all that is lit may be lit by coloured lamps.
     return grey & lit if (grey & lit).any() else grey
+
+
+def _without_lamps(grey: NDArray[np.bool_], before: Planes, after: Planes) -> NDArray[np.bool_]:
+    """Return `grey` without what shines in the variant alone, which isn't seen in the colour of the light."""
+    lumas = [shrink(planes.y, *small_size(planes.size)).astype(np.float32) for planes in (before, after)]
+    usual = float(np.median(lumas[1])) / max(float(np.median(lumas[0])), 1.0)
+    left = grey & (lumas[1] < 1.6 * usual * lumas[0] + 16)
+    return left if np.count_nonzero(left) > np.count_nonzero(grey) / 2 else grey
 
 
 def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:

@@ -43,7 +43,9 @@ def street_lamps(luma: Plane, ground: Map, sky: Map, panes: Sequence[Pane], leve
     bright, before_sky = luma > levels.luma(0.55), cv2.dilate(sky, np.ones((side, side))) > 0.5
     for hat, place in ((cv2.MORPH_TOPHAT, bright), (cv2.MORPH_BLACKHAT, before_sky)):
         thin = cv2.morphologyEx(luma, hat, np.ones((1, luma.shape[1] // 32 | 1), np.uint8))
-        compact = cv2.morphologyEx(luma, hat, np.ones((side, side), np.uint8)) > _HEAD_CODES
+        # Small both ways: a strip of wall between windows and the picture's edge is only so in one.
+        hats = [cv2.morphologyEx(luma, hat, np.ones(size, np.uint8)) for size in ((1, side), (side, 1))]
+        compact = cv2.min(*hats) > _HEAD_CODES
         heads: set[Box] = set()
         for post in _posts(thin):
             if not _stands(post, ground) or _frames(post, panes):

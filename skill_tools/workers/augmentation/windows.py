@@ -18,6 +18,8 @@ _DARK_CODES = 22
 _EVEN_CODES = (10, 14, 20, 28, 40)
 _LIKE_CODES = 70
 _MARGIN = 3
+_REST = 0.3
+_FEWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +114,16 @@ def _outlined(boxes: Sequence[Box], frame: Planes, group: int) -> Iterator[Pane]
 
     Panes are upright at their sides; above and below they follow the line on which those beside them end.
     """
-    found = []
-    for box in boxes:
+    found: list[tuple[Box, Plane, tuple[float, float, float, float]]] = []
+    for box in sorted(boxes, key=lambda box: box.area):
         wider = box.wider(_MARGIN, frame.y.shape)
         mask = _own_colour(box, wider, frame)
         edges = _edges(mask.astype(np.float32) / 255, box, wider)
-        if edges[1] - edges[0] >= 2 and edges[3] - edges[2] >= 3:
+        apart = all(_apart(edges, others) for _, _, others in found)
+        if apart and _ends(edges, wider, frame.y.shape):
             found.append((wider, mask, edges))
+    if len(found) < _FEWEST:
+        return
     every = np.array([edges for _, _, edges in found]).reshape(-1, 4)
     for wider, mask, edges in found:
         left, right, top, bottom = edges
@@ -131,6 +136,26 @@ def _outlined(boxes: Sequence[Box], frame: Planes, group: int) -> Iterator[Pane]
             (left, bottom - half * below),
         ]
         yield Pane(wider, mask, np.array(corners, np.float32), group)
+
+
+def _ends(edges: tuple[float, float, float, float], wider: Box, shape: tuple[int, ...]) -> bool:
+    """Tell whether a pane ends within its box, or with the picture, on three sides or all; a wall goes on."""
+    left, right, top, bottom = edges
+    if right - left < 2 or bottom - top < 3:
+        return False
+    ended = (
+        wider.left == 0 or left > wider.left + _REST,
+        wider.right == shape[1] or right < wider.right - _REST,
+        wider.top == 0 or top > wider.top + _REST,
+        wider.bottom == shape[0] or bottom < wider.bottom - _REST,
+    )
+    return sum(ended) >= len(ended) - 1
+
+
+def _apart(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    across = min(one[1], other[1]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[2], other[2])
+    return across < 1 or down < 1
 
 
 def _slopes(edges: NDArray[np.float64], every: NDArray[np.float64]) -> tuple[float, float]:

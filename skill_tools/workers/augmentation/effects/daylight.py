@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
@@ -44,7 +45,7 @@ class Hour:
     adaptation: float = 0.45
     """Part of the colour cast that the camera's white balance takes away."""
     lamps: float = 0.0
-    """Light right below a street lamp, by the source's daylight, linear; 0 where lamps are off."""
+    """Light right below a street lamp by that of the sky, linear, at most; 0 where lamps are off."""
     windows: float = 0.0
     """Share of the rooms behind windows that are lit."""
 
@@ -56,7 +57,7 @@ HOURS = {
     "afternoon": Hour(4900, 7200, 0.46, (-0.25, 0.25), 1.10, 1.08, glow=0.08, adaptation=0.45),
     "golden_hour": Hour(3200, 7000, 0.40, (-0.8, -0.1), 1.06, 1.15, haze=0.08, glow=0.26, adaptation=0.36),
     "evening": Hour(
-        2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42, lamps=0.10, windows=0.25
+        2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42, lamps=0.25, windows=0.25
     ),
     "sunset": Hour(
         2500,
@@ -68,14 +69,14 @@ HOURS = {
         haze=0.10,
         glow=0.30,
         adaptation=0.48,
-        lamps=0.06,
+        lamps=0.12,
         windows=0.15,
     ),
     "twilight": Hour(
-        7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35, lamps=0.24, windows=0.35
+        7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35, lamps=0.30, windows=0.35
     ),
     "blue_hour": Hour(
-        11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18, lamps=0.32, windows=0.50
+        11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18, lamps=0.90, windows=0.50
     ),
 }
 
@@ -83,6 +84,8 @@ HOURS = {
 _NEUTRAL = 0.04  # Cr - Cb of whites that pass for white
 _NOTED = 0.6
 _ROOM = 1.5
+_LAMPLIT = 0.22  # most that lamps light the ground on the average, by the sky's light
+_HALF = 0.5
 
 
 def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -144,12 +147,21 @@ def _pools(spec: Hour, scene: Scene, strength: float, stops: float) -> tuple[tup
     """Return the light of the street lamps seen, and by how many stops the grade has to be lighter for it."""
     if not scene.lights.posts:
         return (), 0.0
-    ambient, lamp = 2.0**stops, spec.lamps * strength
+    # A pool ends sooner than at night, since the eye sees it against the light of the sky.
+    ambient, lit = 2.0**stops, illuminance(scene) ** 2
+    # That still gives most of the light: where a lamp is so near that it lights all, it is weaker.
+    usual = float(cv2.mean(lit, (scene.geometry.ground > _HALF).astype(np.uint8))[0])
+    lamp = ambient * strength * min(spec.lamps, _LAMPLIT / max(usual, 1e-3))
     # The grade exposes for what is lit, and somewhat more: see `lamp_lit` on chroma.
     most = max(ambient + lamp, min(1.0, _ROOM * (ambient + lamp)))
-    lit = illuminance(scene)
     sky = tint_of(spec.sky_kelvin, scene.levels, adaptation=spec.adaptation)
-    change = lamp_lit(scene, np.full_like(lit, ambient / most), lit * (lamp / most), elsewhere=sky)
+    change = lamp_lit(
+        scene,
+        np.full_like(lit, ambient / most),
+        lit * (lamp / most),
+        adaptation=spec.adaptation,
+        elsewhere=sky,
+    )
     return (SteadyVeil(lambda _: change),), float(np.log2(most) - stops)
 
 

@@ -14,7 +14,6 @@ from skill_tools.workers.augmentation.scene import Scene
 LAMP_KELVIN = 2600.0
 """Between sodium lamps, 2000 K, and warm LEDs, 3000 K."""
 
-_ADAPTATION = 0.25
 _LEAST = 1e-3
 _HEIGHTS_M = (3.0, 9.0)
 _BEAM = 1.2  # narrower than a bare bulb's
@@ -55,6 +54,7 @@ def lamp_lit(
     ambient: Map,
     lamps: Map,
     *,
+    adaptation: float = 0.25,
     cast: tuple[float, float] = (0.0, 0.0),
     elsewhere: tuple[float, float] = (0.0, 0.0),
 ) -> Change:
@@ -68,6 +68,7 @@ def lamp_lit(
         scene: The scene; under a moving camera its median luma stands for its background.
         ambient: Light that is left of the source's, linear, 0 to 1.
         lamps: Light that lamps add, likewise.
+        adaptation: Part of the lamps' colour that the camera's white balance takes away.
         cast: (Cb, Cr) at luma 1 of the ambient light.
         elsewhere: (Cb, Cr) at luma 1 that a grade adds everywhere, but that lamplight doesn't have.
     """
@@ -80,7 +81,7 @@ def lamp_lit(
     else:
         luma = np.full_like(gain, scene.light.median)
     shown = levels.chroma_span * gain * luma
-    warm = tint_of(LAMP_KELVIN, levels, adaptation=_ADAPTATION)
+    warm = tint_of(LAMP_KELVIN, levels, adaptation=adaptation)
     add_u, add_v = (
         ((1 - gain) * 128 + shown * (part * (lamp - graded) + (1 - part) * rest)).astype(np.float32)
         for lamp, rest, graded in zip(warm, cast, elsewhere, strict=True)

@@ -71,24 +71,35 @@ class Shining:
             return None
         # A pixel wider than it is seen: a dark rim before a window is better than a bright one on a person.
         kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-        return cv2.dilate(rounded(view.foreground[place] * 255.0), kernel)
+        return cv2.dilate(rounded(view.foreground_in(box) * 255.0), kernel)
 
 
 def _lit_panes(
     panes: Sequence[Pane], exposure: Exposure, rng: np.random.Generator
 ) -> Iterator[tuple[Pane, float, float]]:
-    """Yield the panes that are lit, with luma and kelvin: by rooms of one to three panes in a row."""
-    left, group, lit, luma, kelvin = 0, -1, False, 0.0, 0.0
-    for pane in sorted(panes, key=lambda pane: (pane.group, pane.box.left, pane.box.top)):
-        if not left or pane.group != group:
-            left, group = int(rng.integers(1, _MOST_IN_A_ROOM + 1)), pane.group
-            lit = bool(rng.random() < exposure.rooms)
-            luma = float(rng.uniform(0.38, 0.72)) * exposure.brightness
-            # Most rooms are lit as homes are, some as offices are.
-            kelvin = _WARM_K * (_COLD_K / _WARM_K) ** float(rng.random() ** 1.6)
-        left -= 1
-        if lit:
+    """Yield the panes that are lit, with luma and kelvin, which those of a room share but for a tenth."""
+    rooms = list(_rooms(panes, rng))
+    lit = int(exposure.rooms * len(rooms) + rng.random())
+    for index in sorted(rng.permutation(len(rooms))[:lit].tolist()):
+        luma = float(rng.uniform(0.38, 0.72)) * exposure.brightness
+        # Most rooms are lit as homes are, some as offices are.
+        kelvin = _WARM_K * (_COLD_K / _WARM_K) ** float(rng.random() ** 1.6)
+        for pane in rooms[index]:
             yield pane, luma * float(rng.uniform(0.9, 1.1)), kelvin
+
+
+def _rooms(panes: Sequence[Pane], rng: np.random.Generator) -> Iterator[list[Pane]]:
+    """Yield panes that stand together in ones to threes."""
+    room: list[Pane] = []
+    most = 0
+    for pane in sorted(panes, key=lambda pane: (pane.group, pane.box.left, pane.box.top)):
+        if len(room) == most or room[0].group != pane.group:
+            if room:
+                yield room
+            room, most = [], int(rng.integers(1, _MOST_IN_A_ROOM + 1))
+        room.append(pane)
+    if room:
+        yield room
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,9 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
 
     The cast is a colour temperature with the sun's in the lights and the sky's in the shadows (see
     `Grade.temperature`); the exposure aims at a median, so a dark source isn't darkened twice; haze is
-    Koschmieder's law over the scene's depth; the low sun adds a wide gradient from one side.
+    Koschmieder's law over the scene's depth; the low sun adds a wide gradient from one side. In the evening,
+    at sunset, in twilight and in the blue hour the street lamps that a standing camera sees are on and light
+    the ground below, less than the sky does, and some windows are lit, the more the later it is.
     """
     spec = HOURS[hour]
     stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength

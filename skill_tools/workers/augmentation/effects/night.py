@@ -18,7 +18,13 @@ from skill_tools.workers.augmentation.effects.base import (
     tint_of,
 )
 from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates, rows_to_metres
-from skill_tools.workers.augmentation.effects.lamplight import falloff, illuminance, lamp_lit
+from skill_tools.workers.augmentation.effects.lamplight import (
+    LampColour,
+    falloff,
+    illuminance,
+    lamp_lit,
+    share,
+)
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
 from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
 from skill_tools.workers.augmentation.planes import Map, Planes
@@ -45,9 +51,16 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     already = scene.light.median < _DARK
     limits = (-1.2, -0.5) if already else (-6.0, -2.4)
     stops = stops_toward(0.05, scene.light.median, *limits) * strength
-    change = _darkness(scene, strength, stops, rng, already=already)
+    # Its own lamps light a night already.
+    lit = np.zeros_like(scene.geometry.ground) if already else _lamplight(scene, rng)
+    # A camera exposes for what lamps light: that comes out a little darker than by day.
+    lit *= 2.0 ** (_LAMPLIT_STOPS * stops) - 2.0**stops
+    ambient = (2.0**stops * (1 - 0.8 * strength * _sky(scene))).astype(np.float32)
+    change = _darkness(scene, strength, ambient, lit, already=already)
     veil = SteadyVeil(lambda _: change)
     lamps: tuple[Veil | Stage, ...] = (veil if scene.still else AsAtFirst(Veils([veil])),)
+    if lit.any():
+        lamps = (*lamps, LampColour(share(ambient, lit), scene.levels, adaptation=0.25))
     if scene.lights:
         lamps = (*lamps, Shining(scene, Exposure(0.55, strength), rng))
     return Parts(
@@ -79,24 +92,17 @@ class AsAtFirst:
         self._veils.apply(planes, self._first)
 
 
-def _darkness(
-    scene: Scene, strength: float, stops: float, rng: np.random.Generator, *, already: bool
-) -> Change:
-    """Return what a night's darkness and its lamps make of a scene.
+def _darkness(scene: Scene, strength: float, ambient: Map, lit: Map, *, already: bool) -> Change:
+    """Return what a night's darkness and its lamps make of a scene, but for the lamps' colour.
 
     Exposures are factors on encoded luma, since its transfer is taken as a pure power: light of any place is
     a veil, and no tone curve is needed.
     """
-    # Its own lamps light a night already.
-    lit = np.zeros_like(scene.geometry.ground) if already else _lamplight(scene, rng)
-    # A camera exposes for what lamps light: that comes out a little darker than by day.
-    lamp = 2.0 ** (_LAMPLIT_STOPS * stops) - 2.0**stops
-    ambient = 2.0**stops * (1 - 0.8 * strength * _sky(scene))
     blue, red = (0.0, 0.0) if already else tint_of(_NIGHT_KELVIN, scene.levels)
     cast = 1.5 * strength * blue, 1.5 * strength * red
-    change = lamp_lit(scene, ambient.astype(np.float32), lamp * lit, cast=cast)
+    change = lamp_lit(scene, ambient, lit, adaptation=None, cast=cast)
     # The darkest is blue as well, where a cast by luma would be lost.
-    glow = (0.6 if already else 3.0) * strength * (1 - lit)
+    glow = (0.6 if already else 3.0) * strength * (1 - share(ambient, lit))
     return Change(change.gain, change.add, change.add_u + glow, change.add_v - 0.4 * glow)
 
 

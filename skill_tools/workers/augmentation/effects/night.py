@@ -49,7 +49,7 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     of it. A moving camera at a driver's height has headlights, any other takes some light along.
     """
     already = scene.light.median < _DARK
-    limits = (-1.2, -0.5) if already else (-6.0, -2.4)
+    limits = (-1.0, -0.5) if already else (-5.5, -2.4)
     stops = stops_toward(0.05, scene.light.median, *limits) * strength
     # Its own lamps light a night already.
     lit = np.zeros_like(scene.geometry.ground) if already else _lamplight(scene, rng)
@@ -60,13 +60,15 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     veil = SteadyVeil(lambda _: change)
     lamps: tuple[Veil | Stage, ...] = (veil if scene.still else AsAtFirst(Veils([veil])),)
     if lit.any():
-        lamps = (*lamps, LampColour(share(ambient, lit), scene.levels, adaptation=0.25))
+        # Headlights and the mixture of a street's lamps are whiter than one lamp.
+        white = 0.25 if scene.still else 0.6
+        lamps = (*lamps, LampColour(share(ambient, lit), scene.levels, adaptation=white))
     if scene.lights:
         lamps = (*lamps, Shining(scene, Exposure(0.55, strength), rng))
     return Parts(
         grade=Grade.saturation(mix(1, 0.85 if already else 0.62, strength)),
         lamps=lamps,
-        sensor=(SensorNoise(2.2 * strength, rng),),
+        sensor=(SensorNoise(1.6 * strength, rng),),
         parameters={
             "stops": stops,
             "lamps": len(scene.lights.lamps),
@@ -147,7 +149,7 @@ def _taken_along(scene: Scene) -> Map:
     geometry = scene.geometry
     height, width = geometry.ground.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    around = 0.42 * np.exp(-(((x / width - 0.5) / 0.55) ** 2) - ((y / height - 0.75) / 0.45) ** 2)
+    around = 0.5 * np.exp(-(((x / width - 0.5) / 0.6) ** 2) - ((y / height - 0.7) / 0.5) ** 2)
     across, away = rows_to_metres(geometry, scene)
     beam = np.exp(-((across / np.maximum(0.38 * away, 1.2)) ** 2)) * np.exp(-away / 22.0)
     # Low beams end at the horizon, softly.

@@ -114,7 +114,7 @@ def _sky(scene: Scene) -> Map:
         return np.zeros_like(scene.geometry.sky)
     side = scene.geometry.sky.shape[1] // 24 | 1
     sky: Map = cv2.morphologyEx(scene.geometry.sky, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    return sky if scene.still else cv2.blur(sky, (4 * side, 4 * side))
+    return sky if scene.still else cv2.blur(sky, (3 * side, 2 * side))
 
 
 def _lamplight(scene: Scene, rng: np.random.Generator) -> Map:
@@ -155,5 +155,6 @@ def _taken_along(scene: Scene) -> Map:
     # Low beams end at the horizon, softly.
     beam = beam / (1 + np.exp(-(y / height - geometry.horizon - 0.03) / 0.02))
     driving = geometry.trust if geometry.camera_height_m < _DRIVER_M else 0.0
-    light: Map = driving * (0.9 * beam + 0.10) + (1 - driving) * around
-    return light.astype(np.float32)
+    light = driving * (0.9 * beam + 0.10) + (1 - driving) * around
+    under_sky: Map = (light * (1 - _sky(scene))).astype(np.float32)
+    return under_sky

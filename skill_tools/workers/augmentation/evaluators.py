@@ -79,7 +79,7 @@ class Evaluation:
         """Take a frame of the source and of the variant into account; `ground` is of the small size."""
         if self.check.enabled:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
-        grey = _greyest(before, self.levels)
+        grey = _without_lamps(_greyest(before, self.levels), before, after)
         pair = tuple(statistics(planes, self.levels, ground, grey) for planes in (before, after))
         self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
         self._patterns.append(_pattern_change(before, after, ground))
@@ -319,8 +319,18 @@ def _greyest(planes: Planes, levels: Levels) -> Map:
     small = planes.shrunk(*small_size(planes.size))
     colour = cv2.magnitude(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
     lit = small.y > levels.luma(0.15)
-    grey: Map = (colour <= np.percentile(colour[::2, ::2], 40)) & (lit | ~lit.any())
-    return grey.astype(np.float32)
+    grey = colour <= np.percentile(colour[::2, ::2], 40)
+    # At night all that is lit may be lit by coloured lamps.
+    chosen: Map = (grey & lit if (grey & lit).any() else grey).astype(np.float32)
+    return chosen
+
+
+def _without_lamps(grey: Map, before: Planes, after: Planes) -> Map:
+    """Return `grey` without what shines in the variant alone, which isn't seen in the colour of the light."""
+    lumas = [shrink(planes.y, *small_size(planes.size)).astype(np.float32) for planes in (before, after)]
+    usual = float(np.median(lumas[1])) / max(float(np.median(lumas[0])), 1.0)
+    left: Map = grey * (lumas[1] < 1.6 * usual * lumas[0] + 16)
+    return left if left.sum() > grey.sum() / 2 else grey
 
 
 def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:

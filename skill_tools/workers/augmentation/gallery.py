@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from skill_tools.media.atomic import whole_file
-from skill_tools.workers.augmentation import scene
+from skill_tools.workers.augmentation import lamps, scene, windows
 from skill_tools.workers.augmentation.effects import EFFECTS, Effect
 from skill_tools.workers.augmentation.effects.daylight import HOURS
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS
@@ -98,9 +98,7 @@ def parts(folder: str) -> dict[str, str]:
     """Return the generated parts by name: one for each variable, and the contradictions."""
     return {variable: _variable(variable, folder) for variable in VALUES} | {
         "contradictions": "\n".join(f"- {note}" for note in _contradictions()),
-        "scene": "\n".join(
-            f"- **{what}.** {_said(getattr(scene, name))}" for what, name in _UNDERSTOOD.items()
-        ),
+        "scene": "\n".join(f"- **{what}.** {_said(thing)}" for what, thing in _understood().items()),
     }
 
 
@@ -117,6 +115,18 @@ _UNDERSTOOD = {
     "Dark and hazy sources": "Contrast",
 }
 """What is understood of a scene, to the name in `scene` whose docstring says how."""
+
+_FOUND: Mapping[str, object] = {
+    "Windows": windows.panes,
+    "Street lamps": lamps.street_lamps,
+    "Lamps that are on": lamps.burning,
+    "Luminaires": lamps.luminaires,
+}
+"""The same of what is looked for only when a variant lights lamps."""
+
+
+def _understood() -> dict[str, object]:
+    return {what: getattr(scene, name) for what, name in _UNDERSTOOD.items()} | dict(_FOUND)
 
 
 def _variable(variable: str, folder: str) -> str:
@@ -148,7 +158,7 @@ def _methods(variable: str) -> list[str]:
     for text, values in said.items():
         lines += [f"**{', '.join(value.replace('_', ' ') for value in values)}.** {text}", ""]
     if variable == "time_of_day":
-        lines += _figures("sun K | sky K | median luma | stops | haze | low sun", _HOURS)
+        lines += _figures("sun K | sky K | median luma | stops | haze | low sun | lamps | rooms lit", _HOURS)
     if variable == "lighting":
         lines += _figures("lamps K | median luma | stops | fall-off | noise, codes", _LAMPS)
     return lines[:-1] if lines and not lines[-1] else lines
@@ -156,13 +166,14 @@ def _methods(variable: str) -> list[str]:
 
 _HOURS = {
     name: f"{hour.sun_kelvin:.0f} | {hour.sky_kelvin:.0f} | {hour.median:.2f} | "
-    f"{hour.stops[0]:+.2f} to {hour.stops[1]:+.2f} | {hour.haze:.2f} | {hour.glow:.2f}"
+    f"{hour.stops[0]:+.2f} to {hour.stops[1]:+.2f} | {hour.haze:.2f} | {hour.glow:.2f} | "
+    f"{hour.lamps:.2f} | {hour.windows:.2f}"
     for name, hour in HOURS.items()
 }
 _LAMPS = {
-    name: f"{lamps.kelvin:.0f} | {lamps.median:.2f} | {lamps.stops[0]:+.2f} to {lamps.stops[1]:+.2f} | "
-    f"{lamps.falloff:.2f} | {lamps.noise:.1f}"
-    for name, lamps in LIGHTINGS.items()
+    name: f"{room.kelvin:.0f} | {room.median:.2f} | {room.stops[0]:+.2f} to {room.stops[1]:+.2f} | "
+    f"{room.falloff:.2f} | {room.noise:.1f}"
+    for name, room in LIGHTINGS.items()
 }
 
 
@@ -182,7 +193,7 @@ def _docstring(effect: Effect) -> str:
 
 def _said(thing: object) -> str:
     paragraphs = [" ".join(part.split()) for part in (inspect.getdoc(thing) or "").split("\n\n")]
-    first = re.sub(r"^(Return|Tell) ", "", paragraphs[0])
+    first = re.sub(r"^(Return|Tell|Yield) ", "", paragraphs[0])
     return " ".join([first[:1].upper() + first[1:], *paragraphs[1:]])
 
 

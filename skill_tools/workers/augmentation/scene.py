@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.boxes import Box
+from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, percentiles
 
@@ -34,6 +36,7 @@ _CUT_CORRELATION = 0.4
 _STILL_SHIFT = 0.6
 _STILL_DIFFERENCE = 5.0
 _FOREGROUND_CODES = 18.0
+_FOREGROUND_REACH = 3  # pixels around one that decide whether it is
 _LEAST_OF_INSIDE, _PASSAGE = (
     np.maximum(np.rint(np.arange(256) * share), least * _FOREGROUND_CODES).astype(np.uint8)
     for share, least in ((0.55, 0.7), (0.15, 0.6))
@@ -120,6 +123,13 @@ class Scene:
         columns: int = self.geometry.ground.shape[1]
         return 0.9 * max(self.size) / self.size[0] * columns
 
+    @cached_property
+    def lights(self) -> Lights:
+        """Windows and lamps, looked for when first asked for; none under a moving camera."""
+        if not self.still:
+            return Lights()
+        return find_lights(self.background, self.geometry.ground, self.geometry.sky, self.levels)
+
 
 class View:
     """One frame as effects see it, with what the scene knows about it; found out only when it is asked for.
@@ -158,7 +168,21 @@ class View:
         By difference from the background's median: what never moves counts as background, and what
         looks like the ground behind it is missed.
         """
-        return _foreground(self.small, self.scene)
+        if not self.scene.still:
+            return np.zeros(self.small.y.shape, np.float32)
+        return _foreground(self.small, self.scene.background, self.scene.plain_ground)
+
+    def foreground_in(self, box: Box) -> Map:
+        """Return the foreground within a box of the small size, for the share of the time of all of it."""
+        if "foreground" in vars(self) or not self.scene.still:
+            return self.foreground[box.slices]
+        wider = box.wider(_FOREGROUND_REACH, self.small.y.shape)
+        parts = (
+            Planes(*(plane[wider.slices] for plane in (whole.y, whole.u, whole.v)))
+            for whole in (self.small, self.scene.background, self.scene.plain_ground)
+        )
+        top, left = box.top - wider.top, box.left - wider.left
+        return _foreground(*parts)[top : top + box.down, left : left + box.across]
 
 
 class Tracker:
@@ -553,12 +577,10 @@ def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
     return smooth
 
 
-def _foreground(small: Planes, scene: Scene) -> Map:
-    if not scene.still:
-        return np.zeros(small.y.shape, np.float32)
+def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Map:
     # What stood long enough to be in the background leaves a ghost there when it goes, but what then
     # shows is like the ground around it.
-    difference = cv2.min(_distance(small, scene.background), _distance(small, scene.plain_ground))
+    difference = cv2.min(_distance(small, background), _distance(small, plain_ground))
     soft = cv2.blur(difference, (3, 3))
     # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
     inside = cv2.dilate(soft, _AROUND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import (
@@ -11,12 +12,15 @@ from skill_tools.workers.augmentation.effects.base import (
     FixedVeil,
     Grade,
     Parts,
+    Stage,
     SteadyVeil,
     Veil,
     mix,
     stops_toward,
     tint_of,
 )
+from skill_tools.workers.augmentation.effects.lamplight import illuminance, lamp_lit
+from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
 from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.scene import FAR_M, Scene, View
 
@@ -41,6 +45,10 @@ class Hour:
     """Strength of the low sun's light from one side."""
     adaptation: float = 0.45
     """Part of the colour cast that the camera's white balance takes away."""
+    lamps: float = 0.0
+    """Light right below a street lamp by that of the sky, linear, at most; 0 where lamps are off."""
+    windows: float = 0.0
+    """Share of the rooms behind windows that are lit."""
 
 
 HOURS = {
@@ -49,15 +57,36 @@ HOURS = {
     "midday": Hour(5900, 7200, 0.54, (0.30, 0.75), 1.22, 1.12, adaptation=0.55),
     "afternoon": Hour(4900, 7200, 0.46, (-0.25, 0.25), 1.10, 1.08, glow=0.08, adaptation=0.45),
     "golden_hour": Hour(3200, 7000, 0.40, (-0.8, -0.1), 1.06, 1.15, haze=0.08, glow=0.26, adaptation=0.36),
-    "evening": Hour(2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42),
-    "sunset": Hour(2500, 10000, 0.29, (-1.7, -0.6), 1.12, 1.15, haze=0.10, glow=0.30, adaptation=0.48),
-    "twilight": Hour(7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35),
-    "blue_hour": Hour(11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18),
+    "evening": Hour(
+        2900, 10500, 0.25, (-2.0, -0.7), 1.16, 0.92, glow=0.18, adaptation=0.42, lamps=0.25, windows=0.25
+    ),
+    "sunset": Hour(
+        2500,
+        10000,
+        0.29,
+        (-1.7, -0.6),
+        1.12,
+        1.15,
+        haze=0.10,
+        glow=0.30,
+        adaptation=0.48,
+        lamps=0.12,
+        windows=0.15,
+    ),
+    "twilight": Hour(
+        7500, 12000, 0.20, (-2.5, -1.1), 1.0, 0.72, haze=0.06, adaptation=0.35, lamps=0.30, windows=0.35
+    ),
+    "blue_hour": Hour(
+        11000, 20000, 0.20, (-2.5, -1.1), 1.04, 0.85, haze=0.05, adaptation=0.18, lamps=0.90, windows=0.50
+    ),
 }
 
 
 _NEUTRAL = 0.04  # Cr - Cb of whites that pass for white
 _NOTED = 0.6
+_ROOM = 1.5
+_LAMPLIT = 0.22  # most that lamps light the ground on the average, by the sky's light
+_HALF = 0.5
 
 
 def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -65,7 +94,9 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
 
     The cast is a colour temperature with the sun's in the lights and the sky's in the shadows (see
     `Grade.temperature`); the exposure aims at a median, so a dark source isn't darkened twice; haze is
-    Koschmieder's law over the scene's depth; the low sun adds a wide gradient from one side.
+    Koschmieder's law over the scene's depth; the low sun adds a wide gradient from one side. In the evening,
+    at sunset, in twilight and in the blue hour the street lamps that a standing camera sees are on and light
+    the ground below, less than the sky does, and some windows are lit, the more the later it is.
     """
     spec = HOURS[hour]
     stops = stops_toward(spec.median, scene.light.median, *spec.stops) * strength
@@ -85,11 +116,56 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
     if spec.haze:
         air = (_haze(spec, scene.levels, strength),)
     side = float(rng.choice((-1.0, 1.0)))
-    lamps: tuple[Veil, ...] = ()
+    lamps: tuple[Veil | Stage, ...] = ()
     if spec.glow:
         lamps = (_low_sun(spec.glow * strength, side, kelvin, scene),)
+    shading: tuple[Veil, ...] = ()
+    if spec.lamps and scene.lights:
+        pools, brighter = _pools(spec, scene, strength, stops)
+        grade = Grade.exposure(brighter).then(grade)
+        # Beside another veil it costs nothing: exposures may be changed before or after the grade.
+        if spec.glow:
+            lamps = (*pools, *lamps)
+        else:
+            shading = pools
+        lamps = (*lamps, Shining(scene, Exposure(spec.windows, _shown(stops) * strength), rng))
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
-    return Parts(air=air, grade=grade, lamps=lamps, parameters=parameters, notes=notes, already=bool(notes))
+    return Parts(
+        shading=shading,
+        air=air,
+        grade=grade,
+        lamps=lamps,
+        parameters=parameters,
+        notes=notes,
+        already=bool(notes),
+    )
+
+
+def _shown(stops: float) -> float:
+    """Return how bright what shines is in a picture exposed so much below the day's, by that of a night's."""
+    return float(np.clip(0.30 - 0.32 * stops, 0.3, 1.0))
+
+
+def _pools(spec: Hour, scene: Scene, strength: float, stops: float) -> tuple[tuple[Veil, ...], float]:
+    """Return the light of the street lamps seen, and by how many stops the grade has to be lighter for it."""
+    if not scene.lights.posts:
+        return (), 0.0
+    # A pool ends sooner than at night, since the eye sees it against the light of the sky.
+    ambient, lit = 2.0**stops, illuminance(scene) ** 2
+    # That still gives most of the light: where a lamp is so near that it lights all, it is weaker.
+    usual = float(cv2.mean(lit, (scene.geometry.ground > _HALF).astype(np.uint8))[0])
+    lamp = ambient * strength * min(spec.lamps, _LAMPLIT / max(usual, 1e-3))
+    # The grade exposes for what is lit, and somewhat more: see `lamp_lit` on chroma.
+    most = max(ambient + lamp, min(1.0, _ROOM * (ambient + lamp)))
+    sky = tint_of(spec.sky_kelvin, scene.levels, adaptation=spec.adaptation)
+    change = lamp_lit(
+        scene,
+        np.full_like(lit, ambient / most),
+        lit * (lamp / most),
+        adaptation=spec.adaptation,
+        elsewhere=sky,
+    )
+    return (FixedVeil(change),), float(np.log2(most) - stops)
 
 
 def _left_of_the_cast(spec: Hour, scene: Scene) -> tuple[float, tuple[str, ...]]:

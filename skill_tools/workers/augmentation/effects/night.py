@@ -1,147 +1,143 @@
-"""Night: moonless town darkness, lamps and what they light, glow around what shines."""
+"""Night: moonless town darkness, lamps and windows that are on, and what they light."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, GradeStage, Parts, mix, stops_toward
-from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates
-from skill_tools.workers.augmentation.effects.sensor import SensorNoise
-from skill_tools.workers.augmentation.planes import (
-    Levels,
-    Map,
-    Plane,
-    Planes,
-    as_codes,
-    grow,
-    rounded,
-    scale,
-    shrink,
+from skill_tools.workers.augmentation.effects.base import (
+    Change,
+    FixedVeil,
+    Grade,
+    Parts,
+    Stage,
+    Veil,
+    mix,
+    stops_toward,
+    tint_of,
 )
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates, rows_to_metres
+from skill_tools.workers.augmentation.effects.lamplight import (
+    LampColour,
+    falloff,
+    illuminance,
+    lamp_lit,
+    share,
+)
+from skill_tools.workers.augmentation.effects.sensor import SensorNoise
+from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
+from skill_tools.workers.augmentation.planes import Map
+from skill_tools.workers.augmentation.scene import Geometry, Scene
 
 _DARK = 0.22  # median luma of what is a night already
+_HALF = 0.5
+_NIGHT_KELVIN = 16000.0
+_LAMPLIT_STOPS = 0.17
+_DRIVER_M = 3.0
+_ROOM = 0.35  # light in a room of luminaires, by that right below a street lamp
 
 
 def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return a lamp-lit night.
 
-    What lamps don't reach is dark, blue and pale, as night vision has it (Thompson, Shirley and
-    Ferwerda, "A Spatial Post-Processing Algorithm for Images of Night Scenes", 2002); sodium and LED
-    lamps light pools on the ground; small bright things keep shining and glow by scatter in the lens.
+    What lamps don't reach is dark, blue and pale, as night vision has it (Thompson, Shirley and Ferwerda, "A
+    Spatial Post-Processing Algorithm for Images of Night Scenes", 2002). Under a standing camera the lamps on
+    posts that are seen are on, and light a pool below them by the inverse square of the distance; where none
+    is seen, some light the ground. About half of the rooms behind windows are lit, each in its own brightness
+    and colour. All that shines has a halo by scatter in air and lens, and is covered by what moves in front
+    of it. A moving camera at a driver's height has headlights, any other takes some light along.
     """
     already = scene.light.median < _DARK
-    stops = stops_toward(0.10, scene.light.median, -4.2, -0.6 if already else -2.0) * strength
-    dark = (
-        Grade.exposure(stops)
-        .then(Grade.saturation(mix(1, 0.42, strength)))
-        .then(Grade.temperature(mix(6504, 14000, strength), scene.levels, adaptation=0.25))
-        .then(Grade.lift(0.012))
-    )
-    lamp = (
-        Grade.exposure(stops * 0.42)
-        .then(Grade.saturation(mix(1, 0.85, strength)))
-        .then(Grade.temperature(mix(6504, 2700, strength), scene.levels, adaptation=0.40))
-    )
-    pools = _pools(scene, rng)
+    limits = (-1.0, -0.5) if already else (-5.5, -2.4)
+    stops = stops_toward(0.05, scene.light.median, *limits) * strength
+    # Its own lamps light a night already.
+    lit = np.zeros_like(scene.geometry.ground) if already else _lamplight(scene, rng)
+    # A camera exposes for what lamps light: that comes out a little darker than by day.
+    lit *= 2.0 ** (_LAMPLIT_STOPS * stops) - 2.0**stops
+    ambient = (2.0**stops * (1 - 0.8 * strength * _sky(scene))).astype(np.float32)
+    change = _darkness(scene, strength, ambient, lit, already=already)
+    lamps: tuple[Veil | Stage, ...] = (FixedVeil(change),)
+    if lit.any():
+        # Headlights and the mixture of a street's lamps are whiter than one lamp.
+        white = 0.25 if scene.still else 0.6
+        lamps = (*lamps, LampColour(share(ambient, lit), scene.levels, adaptation=white))
+    if scene.lights:
+        lamps = (*lamps, Shining(scene, Exposure(0.55, strength), rng))
     return Parts(
-        lamps=(TwoLights(dark, lamp, pools, scene.levels), Glow(scene, strength)),
-        sensor=(SensorNoise(2.2 * strength, rng),),
-        parameters={"stops": stops},
+        grade=Grade.saturation(mix(1, 0.85 if already else 0.62, strength)),
+        lamps=lamps,
+        sensor=(SensorNoise(1.6 * strength, rng),),
+        parameters={
+            "stops": stops,
+            "lamps": len(scene.lights.lamps),
+            "windows": len(scene.lights.panes),
+        },
         notes=("The source is dark already: it is darkened less.",) if already else (),
         already=already,
     )
 
 
-_HALF = 0.5
+def _darkness(scene: Scene, strength: float, ambient: Map, lit: Map, *, already: bool) -> Change:
+    """Return what a night's darkness and its lamps make of a scene, but for the lamps' colour.
+
+    Exposures are factors on encoded luma, since its transfer is taken as a pure power: light of any place is
+    a veil, and no tone curve is needed.
+    """
+    blue, red = (0.0, 0.0) if already else tint_of(_NIGHT_KELVIN, scene.levels)
+    cast = 1.5 * strength * blue, 1.5 * strength * red
+    change = lamp_lit(scene, ambient, lit, adaptation=None, cast=cast)
+    # The darkest is blue as well, where a cast by luma would be lost.
+    glow = (0.6 if already else 3.0) * strength * (1 - share(ambient, lit))
+    return Change(change.gain, change.add, change.add_u + glow, change.add_v - 0.4 * glow)
 
 
-class TwoLights:
-    """Two gradings of one picture, mixed by a map: what a lamp lights and what it doesn't."""
-
-    def __init__(self, dark: Grade, lit: Grade, lamps: Map, levels: Levels) -> None:
-        """Show `lit` where `lamps`, of the small size, is 1 and `dark` where it is 0."""
-        self._dark, self._lit = GradeStage(dark, levels), GradeStage(lit, levels)
-        self._lamps = lamps
-        self._more = cv2.subtract(self._lit.tone, self._dark.tone).ravel()  # a lamp never darkens
-        self._shares: tuple[Plane, Plane] | None = None
-
-    def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
-        """Edit the planes of one frame in place."""
-        if self._shares is None:
-            codes = as_codes(self._lamps)
-            self._shares = grow(codes, planes.size), grow(codes, planes.half_size)
-            self._rest = cv2.bitwise_not(self._shares[1])
-        full, half = self._shares
-        lit = Planes(planes.y, planes.u.copy(), planes.v.copy())
-        self._lit.chroma(lit)
-        self._dark.chroma(planes)
-        for plane, other in ((planes.u, lit.u), (planes.v, lit.v)):
-            cv2.add(scale(plane, self._rest, plane), scale(other, half, other), dst=plane)
-        more = cv2.LUT(planes.y, self._more)
-        self._dark.luma(planes.y, planes.y)
-        cv2.add(planes.y, scale(more, full, more), dst=planes.y)
+def _sky(scene: Scene) -> Map:
+    """Return where the sky is, with what is thin before it; roughly under a moving camera."""
+    if scene.lights.indoors:
+        return np.zeros_like(scene.geometry.sky)
+    side = scene.geometry.sky.shape[1] // 24 | 1
+    sky: Map = cv2.morphologyEx(scene.geometry.sky, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return sky if scene.still else cv2.blur(sky, (3 * side, 2 * side))
 
 
-class Glow:
-    """Small bright things of the source shine on, with a halo."""
-
-    def __init__(self, scene: Scene, strength: float) -> None:
-        """Prepare for `scene`."""
-        self._strength = strength
-        self._levels = scene.levels
-        threshold = max(0.72, scene.light.light)
-        self._shine = rounded(255 * (scene.levels.values() - threshold) / (1 - threshold))
-        self._geometry: Geometry | None = None
-
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
-        # In bytes and with a wide halo from a smaller picture: a lamp's glow has no detail to lose.
-        bright = cv2.LUT(view.small.y, self._shine)
-        # Lamps are small; walls, vans and skies that are merely white don't shine at night.
-        side = max(3, bright.shape[1] // 40) | 1
-        lamps = cv2.subtract(bright, cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((side, side))))
-        # Nor do the parts of something larger that is white.
-        for around, share in ((2 * side, 1.8), (4 * side, 1.3)):
-            lamps = cv2.subtract(lamps, cv2.convertScaleAbs(cv2.blur(bright, (around, around)), alpha=share))
-        lamps = scale(lamps, self._place_for_lamps(view.geometry))
-        if not lamps.any():
-            return
-        near = cv2.GaussianBlur(lamps, (0, 0), side * 0.35)
-        half = shrink(lamps, lamps.shape[1] // 2, lamps.shape[0] // 2)
-        wide = grow(cv2.GaussianBlur(half, (0, 0), side * 0.5), lamps.shape[::-1])
-        halo = cv2.add(cv2.addWeighted(lamps, 0.75, near, 0.7, 0), cv2.convertScaleAbs(wide, alpha=0.8))
-        span = self._levels.luma_span / 255 * self._strength
-        cv2.add(planes.y, grow(cv2.convertScaleAbs(halo, alpha=0.7 * span), planes.size), dst=planes.y)
-        warm = grow(cv2.convertScaleAbs(halo, alpha=0.05 * span), planes.half_size)
-        cv2.subtract(planes.u, warm, dst=planes.u)
-        cv2.add(planes.v, cv2.convertScaleAbs(warm, alpha=0.6), dst=planes.v)
-
-    def _place_for_lamps(self, geometry: Geometry) -> Plane:
-        if geometry is not self._geometry:
-            self._geometry = geometry
-            self._above_ground = as_codes((1 - geometry.sky) * (1 - geometry.ground))
-        return self._above_ground
-
-
-def _pools(scene: Scene, rng: np.random.Generator) -> Map:
-    """Return where lamps light the scene: street lamps along the ground, or a moving camera's headlights."""
+def _lamplight(scene: Scene, rng: np.random.Generator) -> Map:
+    """Return how lamps light the scene, 0 to 1: those seen, else some on the ground, or the camera's."""
+    if not scene.still:
+        return _taken_along(scene)
+    if scene.lights.posts:
+        return illuminance(scene)
+    if scene.lights.indoors:
+        return np.full_like(scene.geometry.ground, _ROOM)
     geometry: Geometry = scene.geometry
     across, away = ground_coordinates(geometry, scene)
-    if not scene.still:
-        cone = np.exp(-np.abs(across) / np.maximum(0.45 * away, 1.0)) * np.exp(-away / 28.0)
-        return np.clip(0.08 + 0.75 * cone, 0, 0.85).astype(np.float32)
     near, far = (float(value) for value in np.percentile(away[geometry.sky < _HALF], (3, 80)))
     spacing = max(6.0, (far - near) / 2.2)
     lamps = [
         (float(rng.uniform(-0.55, 0.55)) * distance, distance)
         for distance in np.arange(near + 0.25 * spacing, far + spacing, spacing)
     ]
-    reach = spacing * 0.42
-    pools = sum(np.exp(-((across - x) ** 2 + (away - z) ** 2) / (2 * reach**2)) for x, z in lamps)
-    pools = cv2.GaussianBlur(
-        np.clip(0.10 + 0.75 * pools, 0, 0.9).astype(np.float32), (0, 0), geometry.ground.shape[1] / 60
-    )
+    light = np.zeros_like(away)
+    for x, z in lamps:
+        light += falloff(across - x, away - z, 0.42 * spacing)
+    pools = cv2.GaussianBlur(np.minimum(0.7 * light, 0.7), (0, 0), geometry.ground.shape[1] / 40)
     under_sky: Map = pools * (1 - geometry.sky)
+    return under_sky
+
+
+def _taken_along(scene: Scene) -> Map:
+    """Return light that goes with a moving camera: headlights near the road, else that of the street around.
+
+    Headlights where the horizon says that the camera is at a driver's height, and as far as there is a road.
+    """
+    geometry = scene.geometry
+    height, width = geometry.ground.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    around = 0.5 * np.exp(-(((x / width - 0.5) / 0.6) ** 2) - ((y / height - 0.7) / 0.5) ** 2)
+    across, away = rows_to_metres(geometry, scene)
+    beam = np.exp(-((across / np.maximum(0.38 * away, 1.2)) ** 2)) * np.exp(-away / 22.0)
+    # Low beams end at the horizon, softly.
+    beam = beam / (1 + np.exp(-(y / height - geometry.horizon - 0.03) / 0.02))
+    driving = geometry.trust if geometry.camera_height_m < _DRIVER_M else 0.0
+    light = driving * (0.9 * beam + 0.10) + (1 - driving) * around
+    under_sky: Map = (light * (1 - _sky(scene))).astype(np.float32)
     return under_sky

@@ -194,7 +194,8 @@ class Tracker:
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
         self._geometry = scene.geometry
         self._ground: Map = scene.geometry.ground
-        self._followed_at_s: float | None = None
+        self._fresh: Map = scene.geometry.ground
+        self._looked_s = self._seen_s = -np.inf
         self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
         # Where no ground can be told nothing is laid on it, so there is no way to be counted.
@@ -208,28 +209,40 @@ class Tracker:
     def geometry(self, small: Planes, time_s: float) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
         if not self.scene.still:
-            since_s = time_s - self._followed_at_s if self._followed_at_s is not None else _GROUND_MEMORY_S
-            if since_s >= FOLLOWED_EVERY_S:
-                self._followed_at_s = time_s
-                self._geometry = self._followed(small, float(np.exp(-since_s / _GROUND_MEMORY_S)))
+            self._geometry = self._followed(small, time_s)
         return self._geometry
 
     def pose(self, small: Planes, geometry: Geometry) -> Pose:
         """Return the camera's place at the next frame, likewise."""
         return self._odometer.moved(small.y, geometry.ground) if self._odometer else self._origin
 
-    def _followed(self, small: Planes, kept: float) -> Geometry:
-        """Return the geometry with what a frame shows; `kept` is the weight of what was known before."""
+    def _followed(self, small: Planes, time_s: float) -> Geometry:
+        """Return the geometry with what a frame shows.
+
+        Colours and depth are looked at every other frame or so, ground follows in steps of every frame: what
+        lags behind the picture now and then would flicker.
+        """
         old = self._geometry
         small = self.scene.colours.contrast.stretched(small)
-        self._ground = cv2.addWeighted(
-            self._ground, kept, self.scene.colours.ground_in(small, old.sky), 1 - kept, 0.0
-        )
-        # Depth has no detail that half the size would lose.
+        looks = time_s - self._looked_s >= FOLLOWED_EVERY_S
+        if looks:
+            self._fresh = self.scene.colours.ground_in(small, old.sky)
+        kept = _kept(time_s - self._seen_s)
+        self._ground = cv2.addWeighted(self._ground, kept, self._fresh, 1 - kept, 0.0)
+        depth_m = self._followed_depth(old, _kept(time_s - self._looked_s)) if looks else old.depth_m
+        self._seen_s, self._looked_s = time_s, time_s if looks else self._looked_s
+        return Geometry(spared(self._ground, small), old.sky, old.horizon, depth_m, old.trust)
+
+    def _followed_depth(self, old: Geometry, kept: float) -> Map:
+        """Return the depth, `kept` of it as it was; it has no detail that half the size would lose."""
         ground, sky = (halved(part) for part in (self._ground, old.sky))
         depth = grow(_depth(ground, sky, old.horizon, self.scene.size), old.depth_m.shape[::-1])
-        depth = cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
-        return Geometry(spared(self._ground, small), old.sky, old.horizon, depth, old.trust)
+        return cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
+
+
+def _kept(since_s: float) -> float:
+    """Return how much of what was known before remains after a time; of the first frame 37 %."""
+    return float(np.exp(-min(since_s, _GROUND_MEMORY_S) / _GROUND_MEMORY_S))
 
 
 def shrunk(planes: Planes) -> Planes:

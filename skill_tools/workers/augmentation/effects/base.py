@@ -244,20 +244,30 @@ class FixedVeil:
 
 
 class SteadyVeil:
-    """A veil that follows from a scene's geometry, made anew when that changes."""
+    """A veil that follows from a part of what is known about a scene, made anew when that changes."""
 
-    def __init__(self, make: Callable[[View], Change], *, patterned: bool = False) -> None:
-        """Show what `make` makes of a view; `patterned` if it hangs on the camera's place as well."""
-        self._make, self._patterned = make, patterned
-        self._made_for: tuple[object, object] = (None, None)
+    def __init__(self, make: Callable[[View], Change], of: Callable[[View], object]) -> None:
+        """Show what `make` makes of a view, as long as what it is made `of` is one and the same."""
+        self._make, self._of = make, of
+        self._made_of: object = None
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        geometry, pose = view.geometry, view.pose if self._patterned else None
-        if self._made_for[0] is not geometry or self._made_for[1] is not pose:
-            self._made_for = geometry, pose
+        now = self._of(view)
+        if now is not self._made_of:
+            self._made_of = now
             self._change = self._make(view)
         return self._change
+
+
+def ground_of(view: View) -> object:
+    """Return what a veil on the ground is made of."""
+    return view.geometry
+
+
+def depth_of(view: View) -> object:
+    """Return what a veil in the air is made of."""
+    return view.geometry.depth_m
 
 
 class JoinedVeils:

@@ -15,6 +15,7 @@ from skill_tools.workers.augmentation.effects.base import (
     Stage,
     SteadyVeil,
     Veil,
+    depth_of,
     mix,
     stops_toward,
     tint_of,
@@ -186,7 +187,7 @@ def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
         passes = np.exp(-extinction * np.minimum(view.geometry.depth_m, FAR_M / 3))
         return Change.veil(passes, (1 - passes) * 0.78, levels, chroma)
 
-    return SteadyVeil(change)
+    return SteadyVeil(change, of=depth_of)
 
 
 def _low_sun(glow: float, side: float, kelvin: float, scene: Scene) -> FixedVeil:

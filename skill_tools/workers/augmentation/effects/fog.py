@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, mix
+from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, SteadyVeil, depth_of, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
 from skill_tools.workers.augmentation.scene import Scene, View
 
@@ -31,7 +31,7 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     grade = Grade.saturation(mix(1.0, 0.8, strength)).then(Grade.contrast(mix(1, 0.94, strength)))
     return Parts(
         shading=(Flattening(scene, mix(1.0, 0.7, strength)),),
-        air=(SteadyVeil(change),),
+        air=(SteadyVeil(change, of=depth_of),),
         grade=grade,
         parameters={"visibility_m": 3.912 / max(beta, 1e-6), "airlight": airlight},
         notes=("The source is foggy already: less fog is added.",) if veil > _NOTED else (),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
+from skill_tools.workers.augmentation.effects.base import (
+    Change,
+    Grade,
+    Parts,
+    Stage,
+    SteadyVeil,
+    depth_of,
+    mix,
+)
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
     Falling,
@@ -126,4 +134,4 @@ def _veil(scene: Scene, strength: float) -> SteadyVeil:
         cover = cv2.blur(far.astype(np.float32), (9, 9)) * strength
         return Change.veil(1 - cover, cover * 0.62, scene.levels, (0.006, -0.004))
 
-    return SteadyVeil(change)
+    return SteadyVeil(change, of=depth_of)

@@ -7,7 +7,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, Grade, Parts, Stage, SteadyVeil, mix
+from skill_tools.workers.augmentation.effects.base import (
+    Change,
+    Grade,
+    Parts,
+    Stage,
+    SteadyVeil,
+    depth_of,
+    mix,
+)
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
     Falling,
@@ -50,7 +58,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     grade = cloud.grade.then(Grade.exposure(0.22 * strength)).then(Grade.saturation(mix(1, 0.85, strength)))
     return Parts(
         shading=cloud.shading,
-        air=(SteadyVeil(change),),
+        air=(SteadyVeil(change, of=depth_of),),
         grade=grade,
         falling=(falling,),
         parameters={"wind": wind, "layers": len(layers)},

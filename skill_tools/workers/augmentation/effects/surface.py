@@ -11,9 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, Veil, mix
+from skill_tools.workers.augmentation.effects.base import (
+    Change,
+    Parts,
+    SteadyVeil,
+    Veil,
+    depth_of,
+    ground_of,
+    mix,
+)
 from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
-from skill_tools.workers.augmentation.odometry import Pose
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
@@ -32,7 +39,7 @@ def dry(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # no
         light = cover * min(0.80, scene.light.median + 0.36)
         return Change.veil(1 - cover, light, scene.levels, (-0.012, 0.010))
 
-    return Parts(ground=(OnGround(SteadyVeil(change), scene),))
+    return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),))
 
 
 def wet(scene: Scene, strength: float, rng: np.random.Generator, *, indoor: bool = False) -> Parts:
@@ -80,7 +87,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
         light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
         return Change.veil(1 - cover, light, scene.levels, (0.012, -0.010))
 
-    return Parts(ground=(OnGround(SteadyVeil(change, patterned=True), scene),), notes=_mistrusted(scene))
+    return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),), notes=_mistrusted(scene))
 
 
 def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -94,7 +101,7 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
         return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
 
-    return Parts(ground=(OnGround(SteadyVeil(change, patterned=True), scene),), notes=_mistrusted(scene))
+    return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),), notes=_mistrusted(scene))
 
 
 def _mistrusted(scene: Scene) -> tuple[str, ...]:
@@ -151,18 +158,15 @@ class WetGround:
         self._scene, self._film = scene, film
         self._patch_seed = int(rng.integers(1 << 31))
         self._geometry: Geometry | None = None
-        self._pose: Pose | None = None
         self._above = _light_above(scene, indoor=film.indoor)
         self._places: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None
 
     def change(self, view: View) -> Change:
         """Return the change for a frame."""
-        is_new = view.geometry is not self._geometry
-        if is_new:
+        if view.geometry is not self._geometry:
+            if self._geometry is None or depth_of(view) is not self._geometry.depth_m:
+                self._prepare(view)
             self._geometry = view.geometry
-            self._prepare(view)
-        if is_new or view.pose is not self._pose:
-            self._pose = view.pose
             self._lay(view)
         (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
         free = 1 - view.foreground
@@ -175,21 +179,22 @@ class WetGround:
         )
 
     def _prepare(self, view: View) -> None:
-        """Find what hangs on the geometry alone."""
+        """Find what changes slowly."""
         geometry, film, scene = view.geometry, self._film, self._scene
         source = scene.background if scene.still else view.small
         self._paved = _paved(source, scene)
         self._mirror = _fresnel(geometry, scene) ** (1 / 2.2) * (0.68 * film.gloss)
-        self._stands = (geometry.ground < 0.5).astype(np.float32)
         dark = film.darkening ** (1 / 2.2)
         self._kept = 1 - (1 - dark) * (0.45 + 0.55 * self._paved)
         # What moves by is mirrored in its light alone, which is what shows.
-        standing = np.zeros_like(self._stands)
-        self._colours = self._mirrored((source.u, source.v), self._above[1:], standing)
+        nothing = np.zeros_like(geometry.ground)
+        self._stands = (geometry.ground < _HALF).astype(np.float32)
+        self._colours = self._mirrored((source.u, source.v), self._above[1:], nothing)
 
     def _lay(self, view: View) -> None:
         """Lay the film: where it shines and stands hangs on a pattern of the ground."""
         geometry, film = view.geometry, self._film
+        self._stands = (geometry.ground < _HALF).astype(np.float32)
         noise = patches(view, 1.6, self._patch_seed)
         share = np.minimum(self._mirror * self._paved * (0.72 + 0.56 * noise), 0.78)
         kept = self._kept

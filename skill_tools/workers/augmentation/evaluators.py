@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.config import HallucinationCheck
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles, shrink
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
 from skill_tools.workers.augmentation.scene import small_size
 
 _WIDEST = 960
@@ -79,10 +79,15 @@ class Evaluation:
         """Take a frame of the source and of the variant into account; `ground` is of the small size."""
         if self.check.enabled:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
-        grey = _without_lamps(_greyest(before, self.levels), before, after)
-        pair = tuple(statistics(planes, self.levels, ground, grey) for planes in (before, after))
-        self._statistics.append(pair)  # type: ignore[arg-type]  # two planes, two statistics
-        self._patterns.append(_pattern_change(before, after, ground))
+        source, variant = (planes.shrunk(*small_size(planes.size)) for planes in (before, after))
+        grey = _without_lamps(_greyest(source, self.levels), source.y, variant.y)
+        self._statistics.append(
+            (
+                statistics(source, self.levels, ground, grey, _grain(before.y, ground)),
+                statistics(variant, self.levels, ground, grey, _grain(after.y, ground)),
+            )
+        )
+        self._patterns.append(_pattern_change(source.y, variant.y, ground))
 
     def edges(self) -> EdgeScore | None:
         """Return the result of the hallucination check; None when it is off or saw nothing."""
@@ -128,9 +133,11 @@ def edge_agreement(before: Plane, after: Plane, check: HallucinationCheck) -> tu
     return _share_near(edges[1], edges[0], tolerance), _share_near(edges[0], edges[1], tolerance)
 
 
-def statistics(planes: Planes, levels: Levels, ground: Map, grey: Map) -> Statistics:
-    """Measure a frame, its warmth where the source is `grey` (1, else 0); both maps are of the small size."""
-    small = planes.shrunk(*small_size(planes.size))
+def statistics(small: Planes, levels: Levels, ground: Map, grey: Map, grain: float) -> Statistics:
+    """Measure a frame at the small size, its warmth where the source is `grey` (1, else 0).
+
+    `grain`, in codes, is measured at its own size.
+    """
     luma = (small.y.astype(np.float32) - levels.black) / levels.luma_span
     cb = (small.u.astype(np.float32) - 128) / levels.chroma_span
     cr = (small.v.astype(np.float32) - 128) / levels.chroma_span
@@ -146,7 +153,7 @@ def statistics(planes: Planes, levels: Levels, ground: Map, grey: Map) -> Statis
         float(base.std() / max(float(base.mean()), 0.02)),
         float(cv2.magnitude(cb, cr).mean()),
         warm / max(lit, 0.05),
-        _grain(planes.y, ground) / levels.luma_span,
+        grain / levels.luma_span,
         on_ground,
     )
 
@@ -314,9 +321,8 @@ def _gradient(plane: Plane, blur_ksize: int) -> Map:
     return cv2.magnitude(across, down)
 
 
-def _greyest(planes: Planes, levels: Levels) -> Map:
-    """Return 1 where a frame is lit and least coloured, at the small size."""
-    small = planes.shrunk(*small_size(planes.size))
+def _greyest(small: Planes, levels: Levels) -> Map:
+    """Return 1 where a frame is lit and least coloured."""
     colour = cv2.magnitude(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
     lit = small.y > levels.luma(0.15)
     grey = colour <= np.percentile(colour[::2, ::2], 40)
@@ -325,11 +331,10 @@ def _greyest(planes: Planes, levels: Levels) -> Map:
     return chosen
 
 
-def _without_lamps(grey: Map, before: Planes, after: Planes) -> Map:
+def _without_lamps(grey: Map, before: Plane, after: Plane) -> Map:
     """Return `grey` without what shines in the variant alone, which isn't seen in the colour of the light."""
-    lumas = [shrink(planes.y, *small_size(planes.size)).astype(np.float32) for planes in (before, after)]
-    usual = float(np.median(lumas[1])) / max(float(np.median(lumas[0])), 1.0)
-    left: Map = grey * (lumas[1] < 1.6 * usual * lumas[0] + 16)
+    usual = percentiles(after, (50,))[0] / max(percentiles(before, (50,))[0], 1)
+    left: Map = grey * (after < before * np.float32(1.6 * usual) + 16)
     return left if left.sum() > grey.sum() / 2 else grey
 
 
@@ -343,16 +348,14 @@ def _share_near(edges: Plane, others: Plane, tolerance: float) -> float:
     return cv2.countNonZero(cv2.bitwise_and(near, edges)) / count
 
 
-def _pattern_change(before: Planes, after: Planes, ground: Map) -> float:
-    """Return how far the ground's pattern isn't the old one any more: 1 - rank correlation of luma."""
-    size = small_size(before.size)
+def _pattern_change(before: Plane, after: Plane, ground: Map) -> float:
+    """Return how far the ground's pattern isn't the old one any more: 1 - rank correlation of small lumas."""
     mask = ground[::_GROUND_STEP, ::_GROUND_STEP] > 0.5
     if np.count_nonzero(mask) < 20:
         return 1.0
     ranks = []
-    for planes in (before, after):
-        small = shrink(planes.y, *size)[::_GROUND_STEP, ::_GROUND_STEP]
-        values = small[mask].astype(np.float64)
+    for small in (before, after):
+        values = small[::_GROUND_STEP, ::_GROUND_STEP][mask].astype(np.float64)
         values += np.linspace(0, 1e-3, values.size)
         # Ranks by inverting the order: half the time of sorting twice.
         order = np.argsort(values)

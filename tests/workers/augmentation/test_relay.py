@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from skill_tools.workers.augmentation.relay import Relay
 
@@ -24,14 +25,14 @@ class Busy:
         self.seen.append(planes)
 
 
-def rests(stages: list[Busy]) -> list[tuple[Busy, ...]]:
+def rests(stages: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return what is left to the second thread of each frame; a frame is its number."""
-    relay = Relay(stages)
-    left = [relay.begin(frame, None) for frame in range(FRAMES)]  # type: ignore[arg-type]  # Busy takes anything
+    relay, view = Relay(stages), cast("Any", None)
+    left = [relay.begin(cast("Any", frame), view) for frame in range(FRAMES)]
     for frame, rest in enumerate(left):
         for stage in rest:
-            stage.apply(frame, None)  # type: ignore[arg-type]
-    return left  # type: ignore[return-value]
+            stage.apply(cast("Any", frame), view)
+    return left
 
 
 def test_two_threads_share_a_chain_about_evenly() -> None:

@@ -402,14 +402,20 @@ def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
 
 
 def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float) -> tuple[Map, Map]:
-    """Return the guided filter's linear model: slope and offset by pixel, which may be applied larger."""
+    """Return the guided filter's linear model: slope and offset by pixel of the guide.
+
+    `values` may be coarser than the guide: the model is then found at their size, of which `radius` is in
+    pixels, and grown (He and Sun, "Fast Guided Filter", 2015).
+    """
+    coarse = cv2.resize(guide, values.shape[::-1], interpolation=cv2.INTER_AREA)
     window = (2 * radius + 1, 2 * radius + 1)
-    mean_g, mean_v = cv2.blur(guide, window), cv2.blur(values, window)
-    variance = cv2.blur(guide * guide, window) - mean_g * mean_g
-    covariance = cv2.blur(guide * values, window) - mean_g * mean_v
+    mean_g, mean_v = cv2.blur(coarse, window), cv2.blur(values, window)
+    variance = cv2.blur(coarse * coarse, window) - mean_g * mean_g
+    covariance = cv2.blur(coarse * values, window) - mean_g * mean_v
     slope = covariance / (variance + epsilon)
     offset = mean_v - slope * mean_g
-    return cv2.blur(slope, window), cv2.blur(offset, window)
+    size = guide.shape[::-1]
+    return grow(cv2.blur(slope, window), size), grow(cv2.blur(offset, window), size)
 
 
 def halved(plane: Plane) -> Plane:
@@ -708,18 +714,10 @@ def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> M
 def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     """Return a belief, of the frame's size or coarser, as the map of the ground that reaches down."""
     guide = frame.y.astype(np.float32) / 255.0
-    size, coarse_size = guide.shape[::-1], belief.shape[::-1]
-    coarse = guide if size == coarse_size else cv2.resize(guide, coarse_size, interpolation=cv2.INTER_AREA)
-    # The filter's linear model may be found coarsely (He and Sun, "Fast Guided Filter", 2015).
-    slope, offset = (
-        part if size == coarse_size else grow(part, size)
-        for part in guided_coefficients(
-            coarse, belief.astype(np.float32), radius=max(2, coarse_size[0] // 80), epsilon=4e-3
-        )
-    )
-    smooth = np.clip(slope * guide + offset, 0, 1)
-    reached = _reaching_down(smooth if size == coarse_size else halved(smooth))
-    smooth = cv2.min(smooth, reached if size == coarse_size else grow(reached, size))
+    belief = belief.astype(np.float32)
+    smooth = np.clip(guided(guide, belief, radius=max(2, belief.shape[1] // 80), epsilon=4e-3), 0, 1)
+    reached = _reaching_down(cv2.resize(smooth, belief.shape[::-1], interpolation=cv2.INTER_AREA))
+    smooth = cv2.min(smooth, grow(reached, guide.shape[::-1]))
     ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
     return ground
 

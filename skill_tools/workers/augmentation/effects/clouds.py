@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Change, FixedVeil, Grade, Parts, Veil, mix
-from skill_tools.workers.augmentation.planes import Map, Planes, grow
+from skill_tools.workers.augmentation.planes import Map, Planes
 from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View, guided_coefficients, halved
 
 
@@ -80,12 +80,7 @@ class Flattening:
     def _followed(self, small: Planes) -> Change:
         luma = small.y.astype(np.float32) / 255.0
         coarse = halved(luma)
-        slope, offset = (
-            grow(part, luma.shape[::-1])
-            for part in guided_coefficients(
-                coarse, coarse, radius=max(3, coarse.shape[1] // 24), epsilon=0.012
-            )
-        )
+        slope, offset = guided_coefficients(luma, coarse, radius=max(3, coarse.shape[1] // 24), epsilon=0.012)
         if self._average is not None:
             slope = cv2.addWeighted(self._average[0], 0.7, slope, 0.3, 0)
             offset = cv2.addWeighted(self._average[1], 0.7, offset, 0.3, 0)

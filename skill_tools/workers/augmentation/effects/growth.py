@@ -11,14 +11,12 @@ from math import lcm
 import cv2
 import numpy as np
 
+from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.planes import Plane
 
 _CELL = 8  # pixels of the small size, at least
 _LARGEST_CELL = 32
 _MOST = 0.6  # of the cells; if more have changed, all is grown at once
-
-Box = tuple[tuple[int, int], tuple[int, int]]
-"""First row and the row behind the last; the same of columns."""
 
 
 class Growth:
@@ -59,13 +57,13 @@ class Growth:
         most = cv2.dilate(changes, np.ones((self._cell, self._cell), np.uint8), anchor=(0, 0))
         cells = np.ascontiguousarray(most[:: self._cell, :: self._cell])
         boxes = list(_boxes(cells))
-        area = sum((bottom - top) * (right - left) for (top, bottom), (left, right) in boxes)
+        area = sum(box.area for box in boxes)
         return boxes if area < _MOST * cells.size else None
 
     def _grow(self, codes: Plane, full: Plane, box: Box) -> None:
         rows, columns = (
-            _Span.around(*ends, self._cell, self._unit, little, large)
-            for ends, little, large in zip(box, codes.shape, full.shape, strict=True)
+            _Span.around(cells.start, cells.stop, self._cell, self._unit, little, large)
+            for cells, little, large in zip(box.slices, codes.shape, full.shape, strict=True)
         )
         grown = cv2.resize(
             codes[rows.source, columns.source], (columns.length, rows.length), interpolation=cv2.INTER_LINEAR
@@ -106,8 +104,8 @@ class _Span:
 def _boxes(cells: Plane) -> Iterator[Box]:
     """Yield boxes around what is connected and not 0."""
     count, _, stats, _ = cv2.connectedComponentsWithStats(cells)
-    for left, top, width, height, _ in stats[1:count].tolist():
-        yield (top, top + height), (left, left + width)
+    for left, top, across, down, _ in stats[1:count].tolist():
+        yield Box(left, top, across, down)
 
 
 def _unit(small: tuple[int, ...], full: tuple[int, ...]) -> int:

@@ -61,8 +61,12 @@ class Cost:
 
 def measured(work: Callable[..., object], *arguments: object) -> Cost:
     """Return the cost of some work, done in a new process with everything imported."""
+    return _elsewhere(_cost_here, work, arguments)
+
+
+def _elsewhere(work: Callable[..., Cost], *arguments: object) -> Cost:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_cost_here, (work, arguments))
+        return pool.apply(work, arguments)
 
 
 def _cost_here(work: Callable[..., object], arguments: tuple[object, ...]) -> Cost:
@@ -262,8 +266,7 @@ def encoder(folder: Path, wishes: tuple[Mapping[str, str], ...], rounds: int) ->
 
 def encode_cost(source: Path, target: Path) -> Cost:
     """Return what encoding the first frames of `source` takes, decoded beforehand."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_encode_cost_here, (source, target))
+    return _elsewhere(_encode_cost_here, source, target)
 
 
 def _encode_cost_here(source: Path, target: Path) -> Cost:

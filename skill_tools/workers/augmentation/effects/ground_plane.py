@@ -7,10 +7,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.planes import Map, grow
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, grow
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _TILE = 256
+_PAVED_COLOUR = 0.085  # distance from grey, of 1, at which a ground is no longer paved
 
 
 def ground_coordinates(geometry: Geometry, scene: Scene) -> tuple[Map, Map]:
@@ -39,6 +40,12 @@ def patches(view: View, size_m: float, seed: int) -> Map:
     columns, rows = (_wrapped(part) for part in (a * across + b * away + c, d * across + e * away + f))
     drawn = cv2.remap(_tile(seed), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return drawn if drawn.shape == shape else grow(drawn, shape[::-1])
+
+
+def paved(blue: Plane, red: Plane, levels: Levels) -> Map:
+    """Return how far codes of Cb and Cr are those of what is paved, 0 to 1: it is grey, grass isn't."""
+    u, v = ((codes.astype(np.float32) - 128) / (_PAVED_COLOUR * levels.chroma_span) for codes in (blue, red))
+    return cv2.exp(-(u * u + v * v)).reshape(u.shape)
 
 
 def _wrapped(places: Map) -> Map:

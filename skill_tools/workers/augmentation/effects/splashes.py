@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.effects.ground_plane import paved
 from skill_tools.workers.augmentation.effects.particles import Specks
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, rounded
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
@@ -36,7 +37,6 @@ _OPEN = 127
 _RINGS = {"wet": 0.4, "puddles": 0.6, "flooding": 0.9}
 """Share of the drops that leave a ring."""
 _GRASS = 0.12  # share of the drops that splash there
-_PAVED_COLOUR = 0.085  # distance from grey, of 1, at which a ground is no longer paved
 _GRAVITY = 9.81
 _NOTHING = Specks(np.empty(0, np.intp), np.empty(0, np.uint8))
 
@@ -102,13 +102,12 @@ class Splashes:
 
         What is paved is grey; under a flood all is.
         """
-        paved: Real = np.ones(sites.small.shape)
+        hard: Map = np.ones(sites.small.shape)
         if self._surface != "flooding":
-            blue, red = (plane.ravel()[sites.small] - 128.0 for plane in (source.u, source.v))
-            colour = np.hypot(blue, red) / self._scene.levels.chroma_span
-            paved = np.exp(-((colour / _PAVED_COLOUR) ** 2))
+            blue, red = (plane.ravel()[sites.small] for plane in (source.u, source.v))
+            hard = paved(blue, red, self._scene.levels)
         share = _RINGS.get(self._surface, 0.0)
-        return sites.chances[:, 0] < _GRASS + (1 - _GRASS) * paved, sites.chances[:, 1] < share * paved
+        return sites.chances[:, 0] < _GRASS + (1 - _GRASS) * hard, sites.chances[:, 1] < share * hard
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from skill_tools.workers.augmentation.effects.base import (
     ground_of,
     mix,
 )
-from skill_tools.workers.augmentation.effects.ground_plane import patches, rows_to_metres
+from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
@@ -263,9 +263,7 @@ class WetGround:
 
 def _paved(frame: Planes, scene: Scene) -> Map:
     """Return how far the ground is of a kind that shines when wet: grey stuff does, grass doesn't."""
-    span = scene.levels.chroma_span
-    blue, red = ((plane.astype(np.float32) - 128) / (0.085 * span) for plane in (frame.u, frame.v))
-    return cv2.blur(cv2.exp(-(blue * blue + red * red)), (5, 5))
+    return cv2.blur(paved(frame.u, frame.v, scene.levels), (5, 5))
 
 
 def _green(scene: Scene) -> Map:

@@ -163,6 +163,7 @@ class ClipWriter:
         self._tags_known = like is not None
         self._audio_from = audio_from
         self._stack = ExitStack()
+        self._drained = False
 
     def __enter__(self) -> Self:
         """Open the temporary file and the encoder."""
@@ -186,7 +187,7 @@ class ClipWriter:
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
-            self._mux(self._stream.encode(None))
+            self.drain()
             if self._audio:
                 self._audio.write_until(math.inf)
 
@@ -216,6 +217,12 @@ class ClipWriter:
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
         frame.pts = pts
         self.write(frame)
+
+    def drain(self) -> None:
+        """Encode what the encoder holds back, which else the end of the block does; no frame may follow."""
+        if not self._drained:
+            self._drained = True
+            self._mux(self._stream.encode(None))
 
     @property
     def pix_fmt(self) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -17,14 +19,16 @@ from av.video.frame import VideoFrame
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
-from skill_tools.workers.augmentation.effects import Chain, Stage
+from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.planes import Levels, Map, Planes, copied, in_planes
+from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
 from skill_tools.workers.augmentation.relay import Relay
 from skill_tools.workers.augmentation.scene import (
     Scene,
     Tracker,
     View,
+    differ,
+    glance,
     is_cut,
     look_ahead,
     shrunk,
@@ -34,23 +38,33 @@ from skill_tools.workers.augmentation.scene import (
 from skill_tools.workers.augmentation.threads import Pump, Sink, Timer
 
 _SAMPLES = 6
+_AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understood, for want of other work
 _QUEUE_BYTES = 16 << 20
 _QUEUE_FRAMES = 12
 
 
-@dataclass(frozen=True, eq=False)
 class Decoded:
-    """A frame on its way, of its own memory, with a small copy of it."""
+    """A frame as it was decoded, which nobody may edit."""
 
-    frame: VideoFrame
-    small: Planes
-    index: int
-    starts_scene: bool
+    def __init__(self, frame: VideoFrame, index: int, previous: Decoded | None) -> None:
+        """Take the frame of a number, a `yuv420p` one, that comes after another."""
+        self.frame, self.index = frame, index
+        self.planes = Planes.of(frame, editable=False)
+        self._glance = glance(self.planes)
+        self.starts_scene = previous is None or self._is_cut_from(previous)
 
     @property
     def time_s(self) -> float:
         """When the frame is shown."""
         return float((self.frame.pts or 0) * (self.frame.time_base or 0))
+
+    @cached_property
+    def small(self) -> Planes:
+        """A small copy of it."""
+        return shrunk(self.planes)
+
+    def _is_cut_from(self, previous: Decoded) -> bool:
+        return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)
 
 
 @dataclass
@@ -92,7 +106,7 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
             closing(
                 Pump(
                     lambda: _decoded(source.path, levels, skipped, timer),
-                    ahead=_frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES),
+                    ahead=_frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES),
                     name="decode",
                 )
             )
@@ -103,8 +117,9 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
         finished = stack.enter_context(
             closing(Pump(lambda: (frame.finished(timer) for frame in begun.items()), ahead=1, name="finish"))
         )
+        sampled = _sampled(source)
         for frame in finished.items():
-            frame.lane.take(frame)
+            frame.lane.take(frame, sampled=frame.item.index in sampled)
         for lane in lanes:
             lane.finish()
     timings = timer.seconds | {"total": time.perf_counter() - started}
@@ -119,20 +134,16 @@ class _Begun:
     """A frame on its way through a variant's stages."""
 
     lane: _Lane
-    frame: VideoFrame
+    item: Decoded
     planes: Planes
-    """Views of the frame."""
+    """Of the frame as far as it is edited."""
     view: View
-    before: Planes | None
-    """A copy of before the edit, if the frame is to be evaluated."""
     rest: tuple[Stage, ...]
 
     def finished(self, timer: Timer) -> _Begun:
         """Apply the stages that are left."""
         with timer.spent_on("effects"):
-            for stage in self.rest:
-                stage.apply(self.planes, self.view)
-        return self
+            return replace(self, planes=edited(self.planes, self.view, self.rest).own(), rest=())
 
 
 class _Lane:
@@ -146,7 +157,7 @@ class _Lane:
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
         self._evaluating = stack.enter_context(
-            closing(Sink(self._evaluate, behind=1, name="evaluate", last=True))
+            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", when_idle=True))
         )
 
     def enter(self, scene: Scene) -> None:
@@ -157,25 +168,24 @@ class _Lane:
         self.told.scenes.append(scene)
         self.told.chains.append(chain)
 
-    def begin(self, frame: VideoFrame, view: View, *, sampled: bool) -> _Begun:
-        """Begin to edit a frame in place, which must be this lane's own; have it evaluated if `sampled`."""
-        planes = Planes.of(frame)
-        before = planes.copy() if sampled else None
+    def begin(self, item: Decoded, view: View) -> _Begun:
+        """Begin to edit a frame."""
         with self._timer.spent_on("effects"):
-            rest = self._relay.begin(planes, view)
-        return _Begun(self, frame, planes, view, before, rest)
+            planes, rest = self._relay.begin(item.planes, view)
+        return _Begun(self, item, planes, view, rest)
 
-    def take(self, edited: _Begun) -> None:
-        """Pass an edited frame on to the evaluators and the encoder."""
-        if edited.before is not None:
-            self._evaluating.put((edited.before, edited.planes, edited.view.geometry.ground))
-        self._encoding.put(edited.frame)
+    def take(self, done: _Begun, *, sampled: bool) -> None:
+        """Pass an edited frame on to the encoder, and if `sampled` to the evaluators."""
+        if sampled:
+            self._evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
+        self._encoding.put(stamped(done.planes.framed(), done.item.frame))
         self.told.frames += 1
         self._job.advance()
 
     def finish(self) -> None:
         """Wait until all is encoded and evaluated."""
         self._encoding.finish()
+        self._writer.drain()
         self._evaluating.finish()
         self.told.notes += self._writer.notes
 
@@ -207,7 +217,6 @@ def _begun(
     items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
 ) -> Iterator[_Begun]:
     """Yield each frame, once for each variant, edited by the first of its stages."""
-    sampled = _sampled(source)
     for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
         with timer.spent_on("understand"):
             scene = understand(samples, (source.width, source.height), levels)
@@ -216,12 +225,9 @@ def _begun(
         tracker = Tracker(scene)
         for item in scene_frames:
             with timer.spent_on("effects"):
-                view = tracker.look(item.small, item.index, item.time_s)
-            is_sampled = item.index in sampled
-            # The last lane may have the decoded frame itself.
-            for lane in lanes[:-1]:
-                yield lane.begin(copied(item.frame), view, sampled=is_sampled)
-            yield lanes[-1].begin(item.frame, view, sampled=is_sampled)
+                view = tracker.look(item.planes, item.index, item.time_s)
+            for lane in lanes:
+                yield lane.begin(item, view)
 
 
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
@@ -242,7 +248,7 @@ def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Dec
             ahead.append(item)
             if len(ahead) == depth:
                 break
-        samples = spread([item.small for item in ahead])
+        samples = [item.small for item in spread(ahead)]
         following = _Following(ahead, items, pending)
         yield iter(following), samples
         pending = following.next_scene
@@ -275,19 +281,13 @@ def _sampled(info: ClipInfo) -> frozenset[int]:
 
 
 def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> Iterator[Decoded]:
-    previous: Planes | None = None
     frames = read_frames(path, skipped=skipped)
-    index = 0
-    while True:
+    previous: Decoded | None = None
+    for index in count():
         with timer.spent_on("decode"):
-            given = next(frames, None)
-            if given is None:
+            frame = next(frames, None)
+            if frame is None:
                 return
-            frame = in_planes(given, levels)
-            if frame is given:  # else it was converted, and is nobody else's already
-                frame = copied(given)
-            small = shrunk(Planes.of(frame))
-            starts = previous is None or is_cut(previous, small)
-            previous = small
-        yield Decoded(frame, small, index, starts)
-        index += 1
+            item = Decoded(in_planes(frame, levels), index, previous)
+        yield item
+        previous = item

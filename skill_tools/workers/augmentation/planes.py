@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 import cv2
@@ -71,19 +71,50 @@ class Planes:
     y: Plane
     u: Plane
     v: Plane
+    frame: VideoFrame | None = field(default=None, kw_only=True, repr=False, compare=False)
+    """The `yuv420p` frame whose memory they are, if it is one's."""
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> Self:
+    def of(cls, frame: VideoFrame, *, editable: bool = True) -> Self:
         """Return views of the planes of a `yuv420p` frame; editing them edits the frame.
 
-        A decoder's own frames are not to be edited: later ones are predicted from them.
+        A decoder's own frames are not `editable`: later ones are predicted from them.
         """
-        return cls(*(_view(plane) for plane in frame.planes[:3]))
+        views = [_view(plane) for plane in frame.planes[:3]]
+        if not editable:
+            for view in views:
+                view.flags.writeable = False
+        return cls(*views, frame=frame)
 
     def into(self, frame: VideoFrame) -> None:
         """Write the planes into a frame of their size, whose memory nobody else may hold."""
         for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
             _view(plane)[:] = values
+
+    @property
+    def editable(self) -> bool:
+        """Whether they may be edited in place."""
+        return bool(self.y.flags.writeable)
+
+    def target(self) -> Planes:
+        """Return planes to write an edit of these to, plane by plane: these, or those of a new frame."""
+        return self if self.editable else Planes.of(VideoFrame(*self.size, "yuv420p"))
+
+    def own(self) -> Planes:
+        """Return planes of the same content that may be edited: these, or a copy in a new frame."""
+        if self.editable:
+            return self
+        own = self.target()
+        own.y[:], own.u[:], own.v[:] = self.y, self.u, self.v
+        return own
+
+    def framed(self) -> VideoFrame:
+        """Return a `yuv420p` frame of this content: that whose memory they are, or a copy."""
+        if self.frame is not None:
+            return self.frame
+        frame = VideoFrame(*self.size, "yuv420p")
+        self.into(frame)
+        return frame
 
     @property
     def size(self) -> tuple[int, int]:
@@ -109,13 +140,15 @@ def copied(frame: VideoFrame) -> VideoFrame:
     copy = VideoFrame(frame.width, frame.height, "yuv420p")
     for values, given in zip(copy.planes, frame.planes, strict=False):
         _view(values)[:] = _view(given)
-    return _stamped(copy, frame)
+    return stamped(copy, frame)
 
 
 def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
     """Return `frame`, or if need be a copy, as 8-bit 4:2:0 in the range of `levels`."""
-    if frame.format.name in {"yuv420p", "yuvj420p"}:
+    if frame.format.name == "yuv420p":
         return frame
+    if frame.format.name == "yuvj420p":  # the same but for its name, which filters and encoders look at
+        return copied(frame)
     wanted = _FULL_RANGE if levels.full_range else _LIMITED_RANGE
     given = frame.color_range if frame.color_range in {_LIMITED_RANGE, _FULL_RANGE} else wanted
     rgb = frame.format.is_rgb
@@ -126,7 +159,7 @@ def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
         dst_colorspace=levels.matrix,
         dst_color_range=wanted,
     )
-    return _stamped(converted, frame)
+    return stamped(converted, frame)
 
 
 def shrink(plane: Plane, width: int, height: int) -> Plane:
@@ -172,11 +205,35 @@ def scale(plane: Plane, by: Plane, out: Plane | None = None) -> Plane:
     return cv2.multiply(plane, by, dst=out, scale=1 / 255.0)
 
 
-def _stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+def stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+    """Return `frame` with the time stamps of another."""
     frame.pts, frame.duration = like.pts, like.duration
     if like.time_base is not None:
         frame.time_base = like.time_base
     return frame
+
+
+class Table:
+    """What each byte becomes, looked up for two pixels at a time where rows are even: half the time."""
+
+    def __init__(self, codes: Plane) -> None:
+        """Look up in 256 `codes`."""
+        self._codes = codes
+        wide = codes.astype(np.uint16)
+        self._pairs = (wide[:, None] << 8 | wide).ravel()
+
+    def of(self, plane: Plane, out: Plane | None = None) -> Plane:
+        """Return what becomes of a plane, written to `out` when given, which may be the same."""
+        out = np.empty(plane.shape, np.uint8) if out is None else out
+        if _in_pairs(plane) and _in_pairs(out):
+            cv2.LUT(plane.view(np.uint16), self._pairs, dst=out.view(np.uint16))
+        else:
+            cv2.LUT(plane, self._codes, dst=out)
+        return out
+
+
+def _in_pairs(plane: Plane) -> bool:
+    return plane.strides[1] == 1 and plane.strides[0] % 2 == 0 and plane.shape[1] % 2 == 0
 
 
 def _view(plane: VideoPlane) -> Plane:

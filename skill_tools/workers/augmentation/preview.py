@@ -26,7 +26,7 @@ from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, plate, stamp
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.config import Closed, Strength
-from skill_tools.workers.augmentation.effects import Chain, chain_for
+from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.stretch import Shot, Stretch, stretch_of
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
@@ -175,7 +175,7 @@ class _Studio:
         """Return frames of a shot before and after the effects."""
         chain = chain_for(wish, shot.scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
-        return [(planes, _edited(planes, view, chain)) for planes, view in shot.frames[:limit]]
+        return [(planes, edited(planes.copy(), view, chain.stages)) for planes, view in shot.frames[:limit]]
 
     @property
     def _name(self) -> str:
@@ -210,13 +210,6 @@ class _Studio:
         words = plate(title, {}, picture_height=round(_CELL_TEXT * height), max_width=width - 2 * margin)
         stamp(picture, words, margin, margin)
         return picture
-
-
-def _edited(planes: Planes, view: Any, chain: Chain) -> Planes:
-    edited = planes.copy()
-    for stage in chain.stages:
-        stage.apply(edited, view)
-    return edited
 
 
 def _wishes(request: Request) -> list[Wish]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from itertools import accumulate
 
-from skill_tools.workers.augmentation.effects import Stage
+from skill_tools.workers.augmentation.effects import Stage, edited
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import View
 
@@ -30,25 +30,23 @@ class Relay:
         self._trials = 0
         self._split = len(self._stages)
 
-    def begin(self, planes: Planes, view: View) -> tuple[Stage, ...]:
-        """Edit a frame in place by the stages of the first thread; return those of the second."""
+    def begin(self, planes: Planes, view: View) -> tuple[Planes, tuple[Stage, ...]]:
+        """Return a frame edited by the stages of the first thread, and those of the second."""
         if self._trials < _TRIALS:
-            self._try_out(planes, view)
-            return ()
-        for stage in self._stages[: self._split]:
-            stage.apply(planes, view)
-        return self._stages[self._split :]
+            return self._tried_out(planes, view), ()
+        return edited(planes, view, self._stages[: self._split]), self._stages[self._split :]
 
-    def _try_out(self, planes: Planes, view: View) -> None:
+    def _tried_out(self, planes: Planes, view: View) -> Planes:
         for place, stage in enumerate(self._stages):
             begun = time.thread_time()
-            stage.apply(planes, view)
+            planes = stage.apply(planes, view)
             # What is made once a scene is made for the first frame, which tells little about the others.
             if self._trials:
                 self._spent_s[place] += time.thread_time() - begun
         self._trials += 1
         if self._trials == _TRIALS:
             self._split = _even_split(self._spent_s, _LEAST_S * (_TRIALS - 1))
+        return planes
 
 
 def _even_split(costs: Sequence[float], least: float) -> int:

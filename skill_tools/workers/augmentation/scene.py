@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, percentiles
+
+T = TypeVar("T")
 
 SMALL_WIDTH = 320
 FAR_M = 400.0
@@ -137,20 +140,26 @@ class View:
     Several variants of a frame share one view, and so do the threads that edit.
     """
 
-    def __init__(self, time_s: float, index: int, small: Planes, tracker: Tracker) -> None:
-        """Show the frame of a number and a time through its small copy of before the edit."""
-        self.time_s, self.index, self.small = time_s, index, small
+    def __init__(self, time_s: float, index: int, planes: Planes, tracker: Tracker) -> None:
+        """Show the frame of a number and a time, given as it is before the edit, or a small copy of it."""
+        self.time_s, self.index = time_s, index
         self.scene = tracker.scene
+        self._planes = planes
         self._tracker = tracker
         self._geometry: Geometry | None = None
         self._pose: Pose | None = None
+
+    @cached_property
+    def small(self) -> Planes:
+        """The frame at the small size."""
+        return shrunk(self._planes)
 
     @property
     def geometry(self) -> Geometry:
         """Where ground and sky are in this frame, and how far things are."""
         with self._tracker.lock:
             if self._geometry is None:
-                self._geometry = self._tracker.geometry(self.small, self.time_s)
+                self._geometry = self._tracker.geometry(self)
             return self._geometry
 
     @property
@@ -158,7 +167,7 @@ class View:
         """Where the camera has come to on the ground since the scene began; one object while it stands."""
         with self._tracker.lock:
             if self._pose is None:
-                self._pose = self._tracker.pose(self.small, self.geometry)
+                self._pose = self._tracker.pose(self)
             return self._pose
 
     @cached_property
@@ -202,19 +211,19 @@ class Tracker:
         if not scene.still and scene.geometry.trust:
             self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
 
-    def look(self, small: Planes, index: int, time_s: float) -> View:
-        """Return what there is to know about a frame, given at the small size, before it is edited."""
-        return View(time_s, index, small, self)
+    def look(self, planes: Planes, index: int, time_s: float) -> View:
+        """Return what there is to know about a frame, given as it is before the edit or at the small size."""
+        return View(time_s, index, planes, self)
 
-    def geometry(self, small: Planes, time_s: float) -> Geometry:
+    def geometry(self, view: View) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
         if not self.scene.still:
-            self._geometry = self._followed(small, time_s)
+            self._geometry = self._followed(view.small, view.time_s)
         return self._geometry
 
-    def pose(self, small: Planes, geometry: Geometry) -> Pose:
+    def pose(self, view: View) -> Pose:
         """Return the camera's place at the next frame, likewise."""
-        return self._odometer.moved(small.y, geometry.ground) if self._odometer else self._origin
+        return self._odometer.moved(view.small.y, view.geometry.ground) if self._odometer else self._origin
 
     def _followed(self, small: Planes, time_s: float) -> Geometry:
         """Return the geometry with what a frame shows.
@@ -267,8 +276,8 @@ def look_ahead(width: int, height: int) -> int:
     return max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, width * height * 3 // 2)))
 
 
-def spread(ahead: Sequence[Planes]) -> Sequence[Planes]:
-    """Return those of a scene's first small frames by which it is understood, evenly spread."""
+def spread(ahead: Sequence[T]) -> Sequence[T]:
+    """Return those of a scene's first frames by which it is understood, evenly spread."""
     return ahead[:: max(1, len(ahead) // _SAMPLES)]
 
 
@@ -302,6 +311,16 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
     )
 
 
+def glance(planes: Planes) -> Plane:
+    """Return some pixels of a frame's luma, by which most frames are told to follow the one before."""
+    return cv2.resize(planes.y, small_size(planes.size), interpolation=cv2.INTER_NEAREST)
+
+
+def differ(before: Plane, after: Plane) -> bool:
+    """Tell whether two frames differ enough for a cut to lie between them; `is_cut` tells if one does."""
+    return bool(cv2.norm(before, after, cv2.NORM_L1) >= _CUT_DIFFERENCE * before.size)
+
+
 def is_cut(before: Planes, after: Planes) -> bool:
     """Tell whether a hard cut lies between two consecutive small frames.
 
@@ -309,7 +328,7 @@ def is_cut(before: Planes, after: Planes) -> bool:
     of light leaves them alike but for gain and offset.
     """
     # Averaged pictures differ by no more than the pictures, and most follow each other closely.
-    if cv2.norm(before.y, after.y, cv2.NORM_L1) < _CUT_DIFFERENCE * before.y.size:
+    if not differ(before.y, after.y):
         return False
     thumbs = [
         cv2.resize(frame.y, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)

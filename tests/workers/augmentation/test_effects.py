@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.config import HallucinationCheck
-from skill_tools.workers.augmentation.effects import chain_for
+from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation, edge_agreement
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, View, shrunk, understand
@@ -43,9 +43,7 @@ class Shot:
         views, done = [], []
         for index, frame in enumerate(self.frames):
             views.append(tracker.look(shrunk(frame), index, index * EVERY_SECOND))
-            done.append(frame.copy())
-            for stage in chain.stages:
-                stage.apply(done[-1], views[-1])
+            done.append(edited(frame.copy(), views[-1], chain.stages))
         return done, views
 
 
@@ -144,11 +142,9 @@ def test_rain_is_not_drawn_anew_at_a_cut_or_a_second_look(shot: Shot) -> None:
     for order in ([2, 9], [9]):
         chain, tracker = chain_for(wish, shot.scene, seed=42, name="street"), Tracker(shot.scene)
         for index in order:
-            frame = shot.frames[index].copy()
             view = tracker.look(shrunk(shot.frames[index]), index, index * EVERY_SECOND)
-            for stage in chain.stages:
-                stage.apply(frame, view)
-        results.append(frame.y)
+            done = edited(shot.frames[index].copy(), view, chain.stages)
+        results.append(done.y)
     assert np.array_equal(*results)
 
 
@@ -243,9 +239,8 @@ def test_black_stays_black_under_veils(shot: Shot) -> None:
     )
     view = Tracker(shot.scene).look(shrunk(shot.frames[0]), 0, 0.0)
     wish = wish_for({"time_of_day": "morning", "lighting": "dim"}, fixed=1.0, seed=3, name="a")
-    for stage in chain_for(wish, shot.scene, seed=3, name="a").stages:
-        stage.apply(black, view)
-    assert black.y.min() >= 9
+    graded = edited(black, view, chain_for(wish, shot.scene, seed=3, name="a").stages)
+    assert graded.y.min() >= 9
 
 
 def test_edges_that_appear_are_counted() -> None:

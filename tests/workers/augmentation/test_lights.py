@@ -13,7 +13,7 @@ import pytest
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.config import HallucinationCheck
-from skill_tools.workers.augmentation.effects import Chain, chain_for
+from skill_tools.workers.augmentation.effects import Chain, chain_for, edited
 from skill_tools.workers.augmentation.effects.shining import Shining
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
@@ -77,12 +77,13 @@ def shown(
 ) -> Planes:
     """Return a frame as it is at an hour, at a strength of 0.8, without stages of a class on request."""
     scene = understand([shrunk(frame) for frame in frames], frames[0].size, LEVELS)
-    edited = frames[index].copy()
     view = Tracker(scene).look(shrunk(frames[index]), index, index / 10)
-    for stage in chain(scene, hour, seed).stages:
-        if without is None or not isinstance(stage, without):
-            stage.apply(edited, view)
-    return edited
+    stages = [
+        stage
+        for stage in chain(scene, hour, seed).stages
+        if without is None or not isinstance(stage, without)
+    ]
+    return edited(frames[index].copy(), view, stages)
 
 
 def chain(scene: Scene, hour: str, seed: int = 1) -> Chain:
@@ -266,10 +267,8 @@ def test_a_moving_camera_has_no_lights_of_its_scene(make_street: Callable[..., P
     flat = Planes(*(np.full_like(plane, 128) for plane in (frames[0].y, frames[0].u, frames[0].v)))
     gains = []
     for index, frame in enumerate(frames[:3]):
-        edited, view = flat.copy(), tracker.look(shrunk(frame), index, index / 25)
-        for stage in stages[:2]:
-            stage.apply(edited, view)
-        gains.append(edited.y)
+        view = tracker.look(shrunk(frame), index, index / 25)
+        gains.append(edited(flat.copy(), view, stages[:2]).y)
     assert np.array_equal(gains[0], gains[2])
 
 
@@ -297,10 +296,9 @@ def test_lit_hours_pass_their_checks(hour: str, strength: float) -> None:
     stages, tracker = chain_for(wish, scene, seed=1, name="a").stages, Tracker(scene)
     evaluation = Evaluation(HallucinationCheck(), LEVELS, wish.values)
     for index in (0, 5):
-        edited, view = frames[index].copy(), tracker.look(shrunk(frames[index]), index, index / 10)
-        for stage in stages:
-            stage.apply(edited, view)
-        evaluation.see(frames[index], edited, view.geometry.ground)
+        view = tracker.look(shrunk(frames[index]), index, index / 10)
+        done = edited(frames[index].copy(), view, stages)
+        evaluation.see(frames[index], done, view.geometry.ground)
     edges = evaluation.edges()
     assert edges is not None
     assert edges.passed

@@ -51,6 +51,7 @@ def test_a_still_is_the_variant_s_own_frame(
                 "data": {"input_video": str(clip), "output_dir": str(tmp_path / "out")},
                 "augmentation": {"seed": 7, "sampled_vars": wanted},
                 "output": {"crf": 0, "preset": "ultrafast"},
+                "pipeline": {"retry": 0},
             }
         )
     )

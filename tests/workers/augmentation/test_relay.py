@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, cast
 
+from skill_tools.workers.augmentation.effects import edited
 from skill_tools.workers.augmentation.relay import Relay
 
 FRAMES = 12
@@ -17,22 +18,21 @@ class Busy:
     def __init__(self, work_s: float) -> None:
         self.work_s, self.seen = work_s, list[int]()
 
-    def apply(self, planes: Any, view: Any) -> None:  # noqa: ARG002 - every stage takes both
-        """Work."""
+    def apply(self, planes: Any, view: Any) -> Any:  # noqa: ARG002 - every stage takes both
+        """Work; a frame is its number."""
         begun = time.thread_time()
         while time.thread_time() - begun < self.work_s:
             pass
         self.seen.append(planes)
+        return planes
 
 
 def rests(stages: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return what is left to the second thread of each frame; a frame is its number."""
     relay, view = Relay(stages), cast("Any", None)
-    left = [relay.begin(cast("Any", frame), view) for frame in range(FRAMES)]
-    for frame, rest in enumerate(left):
-        for stage in rest:
-            stage.apply(cast("Any", frame), view)
-    return left
+    begun = [relay.begin(cast("Any", frame), view) for frame in range(FRAMES)]
+    assert [edited(planes, view, rest) for planes, rest in begun] == list(range(FRAMES))
+    return [rest for _, rest in begun]
 
 
 def test_two_threads_share_a_chain_about_evenly() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,10 +17,11 @@ from skill_tools.workers.augmentation.effects.night import night
 from skill_tools.workers.augmentation.effects.rain import rain
 from skill_tools.workers.augmentation.effects.snowfall import snow
 from skill_tools.workers.augmentation.effects.surface import SURFACES, wet
-from skill_tools.workers.augmentation.scene import Scene
+from skill_tools.workers.augmentation.planes import Planes
+from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import Wish, generator
 
-__all__ = ["EFFECTS", "Chain", "Stage", "chain_for"]
+__all__ = ["EFFECTS", "Chain", "Stage", "chain_for", "edited"]
 
 Effect = Callable[[Scene, float, np.random.Generator], Parts]
 
@@ -82,6 +83,13 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
         tuple(note for part in every for note in part.notes),
         frozenset(variable for variable, part in parts.items() if part.already),
     )
+
+
+def edited(planes: Planes, view: View, stages: Iterable[Stage]) -> Planes:
+    """Return the planes of one frame edited by stages: the ones given, if they may be edited, or others."""
+    for stage in stages:
+        planes = stage.apply(planes, view)
+    return planes
 
 
 def _effect(wish: Wish, variable: str, value: str) -> Effect:

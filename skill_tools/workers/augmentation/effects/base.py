@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
 from skill_tools.workers.augmentation.effects.growth import Growth
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, rounded, scale
+from skill_tools.workers.augmentation.multiplier import Multiplier
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, Table, rounded
 from skill_tools.workers.augmentation.scene import View
 
 Curve = NDArray[np.float64]
@@ -22,13 +23,14 @@ Curve = NDArray[np.float64]
 
 _AXIS = np.linspace(0.0, 1.0, 256)
 _LEAST_TINT = 0.4  # codes; less rounds away
+_UP = 0.49
 
 
 class Stage(Protocol):
     """One step of an effect. What it needs to know is fixed when it is made, once for a scene."""
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,13 @@ class Grade:
         tint = _AXIS[:, None] * (share[:, None] * lit[1:, 0] + (1 - share)[:, None] * unlit[1:, 0])
         return cls(chroma=(lit[1:, 1:] + unlit[1:, 1:]) / 2, tint=tint)
 
+    def of(self, luma: float, chroma: tuple[float, float]) -> tuple[float, tuple[float, float]]:
+        """Return what becomes of a light of some luma and of (Cb, Cr) at luma 1, likewise."""
+        graded = max(float(np.interp(luma, _AXIS, self.tone)), 1e-3)
+        tint = [float(np.interp(luma, _AXIS, self.tint[:, part])) for part in (0, 1)]
+        blue, red = (self.chroma @ (np.array(chroma) * luma) + tint) / graded
+        return graded, (float(blue), float(red))
+
     def stage(self, levels: Levels) -> GradeStage:
         """Return the grade as look-up tables for the code values of `levels`."""
         return GradeStage(self, levels)
@@ -133,44 +142,42 @@ class GradeStage:
     def __init__(self, grade: Grade, levels: Levels) -> None:
         values = np.clip(levels.values(), 0, 1)
         tone = np.interp(values, _AXIS, grade.tone)
-        self.tone = rounded(levels.black + tone * levels.luma_span)
-        """Luma codes out for luma codes in."""
+        self._tone = Table(rounded(levels.black + tone * levels.luma_span))
         self._has_tone = not np.allclose(grade.tone, _AXIS, atol=1e-3)
         tint = [np.interp(values, _AXIS, grade.tint[:, part]) * levels.chroma_span for part in (0, 1)]
         self._has_tint = any(np.abs(part).max() > _LEAST_TINT for part in tint)
         # Bytes can't be negative, so what a tint takes at most is taken from all first.
         takes = [max(0.0, -float(part.min())) if self._has_tint else 0.0 for part in tint]
-        self._tints = [rounded(part + least) for part, least in zip(tint, takes, strict=True)]
+        self._tints = [Table(rounded(part + least)) for part, least in zip(tint, takes, strict=True)]
         self._weights = [
             (*row, 128 * (1 - sum(row)) - least)
             for row, least in zip(grade.chroma.tolist(), takes, strict=True)
         ]
         self._has_weights = not np.allclose(self._weights, np.eye(2, 3), atol=2e-3)
 
-    def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
-        """Edit the planes of one frame in place."""
-        self.chroma(planes)
-        self.luma(planes.y, planes.y)
+    def apply(self, planes: Planes, view: View) -> Planes:  # noqa: ARG002 - every stage takes both
+        """Return the planes of one frame graded: the ones given, if they may be edited, or others."""
+        if not (self._has_tone or self._has_tint or self._has_weights):
+            return planes
+        out = planes.target()
+        self._grade_chroma(planes, out)
+        if self._has_tone:
+            self._tone.of(planes.y, out.y)
+        elif out is not planes:
+            out.y[:] = planes.y
+        return out
 
-    def luma(self, given: Plane, out: Plane) -> None:
-        """Write the graded luma of `given` to `out`, which may be the same."""
-        if self._has_tone or given is not out:
-            cv2.LUT(given, self.tone, dst=out)
-
-    def chroma(self, planes: Planes) -> None:
-        """Grade the chroma planes in place; luma must not be graded yet."""
+    def _grade_chroma(self, planes: Planes, out: Planes) -> None:
+        """Write the graded chroma to `out`, which may be the same; luma must not be graded yet."""
+        u, v = planes.u, planes.v
         if self._has_weights:
-            u, v = (
-                cv2.addWeighted(planes.u, of_u, planes.v, of_v, plus) for of_u, of_v, plus in self._weights
-            )
-        else:
-            u, v = planes.u, planes.v
+            u, v = (cv2.addWeighted(u, of_u, v, of_v, plus) for of_u, of_v, plus in self._weights)
         if self._has_tint:
             shade = cv2.resize(planes.y, planes.half_size, interpolation=cv2.INTER_AREA)
-            for given, out, tint in zip((u, v), (planes.u, planes.v), self._tints, strict=True):
-                cv2.add(given, cv2.LUT(shade, tint), dst=out)
-        elif self._has_weights:
-            planes.u[:], planes.v[:] = u, v
+            for given, to, tint in zip((u, v), (out.u, out.v), self._tints, strict=True):
+                cv2.add(given, tint.of(shade), dst=to)
+        elif u is not out.u:
+            out.u[:], out.v[:] = u, v
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +208,10 @@ class Change:
         # Nothing is negative but for rounding errors, so that what takes magnitudes may be used: it is quick.
         return {
             "gain": cv2.convertScaleAbs(self.gain, alpha=255.0),
-            **{name: cv2.convertScaleAbs(getattr(self, name)) for name in ("add", "add_u", "add_v")},
+            # A product is rounded down, so what is added to it is rounded up.
+            **{
+                name: cv2.convertScaleAbs(getattr(self, name), beta=_UP) for name in ("add", "add_u", "add_v")
+            },
         }
 
     def where(self, share: Map) -> Change:
@@ -304,27 +314,26 @@ class Veils:
     def __init__(self, veils: Sequence[Veil]) -> None:
         self._joined = JoinedVeils(veils)
         self._change: Change | None = None
-        self._maps: dict[str, list[Plane]] = {}
+        self._adds: dict[str, list[Plane]] = {}
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
-        if not self._maps:
-            y, u, v = (np.empty_like(plane) for plane in (planes.y, planes.u, planes.v))
-            gains = [np.empty_like(plane) for plane in (y, u)]
-            self._maps = {"gain": gains, "add": [y], "add_u": [u], "add_v": [v]}
-            self._growth = Growth(self._maps)
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited, which are others than those given."""
+        if not self._adds:
+            self._multiplier = Multiplier(planes.size)
+            gains = self._multiplier.factors
+            self._adds = {
+                name: [np.empty_like(plane)]
+                for name, plane in zip(("add", "add_u", "add_v"), (gains.y, gains.u, gains.v), strict=True)
+            }
+            self._growth = Growth({"gain": [gains.y, gains.u, gains.v], **self._adds})
         change = self._joined.change(view)
         if change is not self._change:
             self._change = change
             self._growth.follow(change.codes())
-        gain, gain_chroma = self._maps["gain"]
-        for plane, factor, add in (
-            (planes.y, gain, "add"),
-            (planes.u, gain_chroma, "add_u"),
-            (planes.v, gain_chroma, "add_v"),
-        ):
-            scale(plane, factor, plane)
-            cv2.add(plane, self._maps[add][0], dst=plane)
+        out = Planes.of(self._multiplier.times(planes.framed()))
+        for plane, (add,) in zip((out.y, out.u, out.v), self._adds.values(), strict=True):
+            cv2.add(plane, add, dst=plane)
+        return out
 
 
 def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:

@@ -88,6 +88,7 @@ _NOTED = 0.6
 _ROOM = 1.5
 _LAMPLIT = 0.22  # most that lamps light the ground on the average, by the sky's light
 _HALF = 0.5
+_AIRLIGHT = 0.78
 
 
 def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -113,27 +114,19 @@ def daylight(hour: str, scene: Scene, strength: float, rng: np.random.Generator)
         .then(Grade.contrast(mix(1.0, spec.contrast, strength), pivot=max(0.15, spec.median)))
         .then(Grade.saturation(mix(1.0, spec.saturation, strength)))
     )
-    air: tuple[Veil, ...] = ()
-    if spec.haze:
-        air = (_haze(spec, scene.levels, strength),)
     side = float(rng.choice((-1.0, 1.0)))
     lamps: tuple[Veil | Stage, ...] = ()
     if spec.glow:
         lamps = (_low_sun(spec.glow * strength, side, kelvin, scene),)
-    shading: tuple[Veil, ...] = ()
     if spec.lamps and scene.lights:
         pools, brighter = _pools(spec, scene, strength, stops)
         grade = Grade.exposure(brighter).then(grade)
-        # Beside another veil it costs nothing: exposures may be changed before or after the grade.
-        if spec.glow:
-            lamps = (*pools, *lamps)
-        else:
-            shading = pools
-        lamps = (*lamps, Shining(scene, Exposure(spec.windows, _shown(stops) * strength), rng))
+        # Exposures may be changed before or after the grade, and veils side by side cost what one costs.
+        lamps = (*pools, *lamps, Shining(scene, Exposure(spec.windows, _shown(stops) * strength), rng))
+    if spec.haze:
+        lamps = (_haze(spec, scene.levels, strength, grade), *lamps)
     parameters = {"stops": stops, "sun_kelvin": kelvin, "sky_kelvin": shadows, "sun_side": side}
     return Parts(
-        shading=shading,
-        air=air,
         grade=grade,
         lamps=lamps,
         parameters=parameters,
@@ -179,13 +172,14 @@ def _left_of_the_cast(spec: Hour, scene: Scene) -> tuple[float, tuple[str, ...]]
     return left, (note,) if left < _NOTED else ()
 
 
-def _haze(spec: Hour, levels: Levels, strength: float) -> SteadyVeil:
-    chroma = tint_of(spec.sun_kelvin, levels, adaptation=0.5)
+def _haze(spec: Hour, levels: Levels, strength: float, grade: Grade) -> SteadyVeil:
+    """Return haze for a picture that is graded already: its light is graded here."""
+    luma, chroma = grade.of(_AIRLIGHT, tint_of(spec.sun_kelvin, levels, adaptation=0.5))
     extinction = -np.log(1 - spec.haze * strength) / 80.0
 
     def change(view: View) -> Change:
         passes = np.exp(-extinction * np.minimum(view.geometry.depth_m, FAR_M / 3))
-        return Change.veil(passes, (1 - passes) * 0.78, levels, chroma)
+        return Change.veil(passes, (1 - passes) * luma, levels, chroma)
 
     return SteadyVeil(change, of=depth_of)
 

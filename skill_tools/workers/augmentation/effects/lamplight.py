@@ -107,8 +107,9 @@ class LampColour:
         self._weights = -blue * codes, red * codes
         self._maps: tuple[Plane, Plane] | None = None
 
-    def apply(self, planes: Planes, view: View) -> None:  # noqa: ARG002 - every stage takes both
-        """Edit the planes of one frame in place."""
+    def apply(self, planes: Planes, view: View) -> Planes:  # noqa: ARG002 - every stage takes both
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
+        planes = planes.own()
         if self._maps is None:
             blue, red = (
                 grow(as_codes(np.clip(weight * self._part, 0, 1)), planes.half_size)
@@ -120,3 +121,4 @@ class LampColour:
             luma = cv2.addWeighted(luma, 1.0, luma, 0.0, -self._levels.black)
         for change, plane, by in zip((cv2.subtract, cv2.add), (planes.u, planes.v), self._maps, strict=True):
             change(plane, scale(luma, by), dst=plane)
+        return planes

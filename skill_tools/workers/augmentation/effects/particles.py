@@ -183,8 +183,9 @@ class Falling:
         self._lamps = Lamplight(sky_luma, levels) if sky_luma < _DUSK else None
         self._sky = np.array([round(levels.luma(sky_luma))], np.float64)
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
+        planes = planes.own()
         height = planes.y.shape[0]
         # Nearer ones come last, since where some meet the last is seen.
         layers = list(enumerate(self._layers))[::-1]
@@ -196,6 +197,7 @@ class Falling:
         )
         for plane in (planes.u, planes.v):
             _hide_colour(plane, hiding)
+        return planes
 
     def _lighten(self, plane: Plane, specks: Specks) -> None:
         """Blend specks into luma where it is darker than their light.

@@ -19,8 +19,9 @@ class SensorNoise:
         self._seed = int(rng.integers(1 << 31))
         self._field: np.ndarray | None = None
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
+        planes = planes.own()
         height, width = planes.y.shape
         if self._field is None:
             rng = np.random.default_rng(self._seed)
@@ -31,3 +32,4 @@ class SensorNoise:
         cv2.addWeighted(
             planes.y, 1.0, self._field[top : top + height, left : left + width], 1.0, -128, dst=planes.y
         )
+        return planes

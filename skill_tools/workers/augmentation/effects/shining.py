@@ -55,13 +55,15 @@ class Shining:
         ]
         self._regions: list[_Region] | None = None
 
-    def apply(self, planes: Planes, view: View) -> None:
-        """Edit the planes of one frame in place."""
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
+        planes = planes.own()
         if self._regions is None:
             canvas = _Canvas(planes, self._scene.background.y.shape, self._scene.levels)
             self._regions = canvas.regions(self._sources)
         for region in self._regions:
             region.add_to(planes, self._cover(view, region.near))
+        return planes
 
     def _cover(self, view: View, box: Box) -> Plane | None:
         """Return what stands before a box, 0 to 255; None where nothing does, which is soon told."""

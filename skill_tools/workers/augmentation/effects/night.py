@@ -66,7 +66,7 @@ def night(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     return Parts(
         grade=Grade.saturation(mix(1, 0.85 if already else 0.62, strength)),
         lamps=lamps,
-        sensor=(SensorNoise(1.6 * strength, rng),),
+        sensor=(SensorNoise(2.0 * strength, rng),),
         parameters={
             "stops": stops,
             "lamps": len(scene.lights.lamps),

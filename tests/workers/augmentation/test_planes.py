@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from skill_tools.workers.augmentation.planes import Planes, copied
+from skill_tools.workers.augmentation.multiplier import Multiplier
+from skill_tools.workers.augmentation.planes import Planes, Table, copied
 from skill_tools.workers.augmentation.scene import shrunk
 
 
@@ -29,3 +32,51 @@ def test_a_small_copy_stays_as_it_was() -> None:
     small = shrunk(frame)
     frame.y[:] = 7
     assert (small.y.shape, small.y.min()) == ((48, 64), 90)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (33, 17), (2, 2)])
+def test_frames_are_multiplied_by_factors_that_may_change(size: tuple[int, int]) -> None:
+    """Each byte by that of its place, over 255, rounded down; what is multiplied stays as it was."""
+    rng = np.random.default_rng(3)
+    multiplier = Multiplier(size)
+    for _ in range(3):
+        frame = VideoFrame(*size, "yuv420p")
+        frame.pts, frame.time_base = 5, Fraction(1, 90)
+        given, factors = Planes.of(frame), multiplier.factors
+        for plane in (given.y, given.u, given.v, factors.y, factors.u, factors.v):
+            plane[:] = rng.integers(0, 256, plane.shape)
+        before = given.copy()
+        product = Planes.of(multiplier.times(frame))
+        for name in "yuv":
+            was, by, now = (getattr(planes, name) for planes in (before, factors, product))
+            assert np.array_equal(now, was.astype(int) * by // 255)
+            assert np.array_equal(getattr(given, name), was)
+        assert (frame.pts, frame.time_base) == (5, Fraction(1, 90))
+
+
+@pytest.mark.parametrize("width", [8, 9])
+def test_a_table_is_looked_up_for_rows_of_any_length(width: int) -> None:
+    """By pairs or one by one, in place or not, also where rows stand apart in memory."""
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 256, 256, dtype=np.uint8)
+    for whole in (rng.integers(0, 256, (5, stride), dtype=np.uint8) for stride in (width, width + 3)):
+        plane = whole[:, :width]
+        wanted = codes[plane]
+        assert np.array_equal(Table(codes).of(plane), wanted)
+        assert Table(codes).of(plane, plane) is plane
+        assert np.array_equal(plane, wanted)
+
+
+def test_planes_that_may_not_be_edited_are_copied_first() -> None:
+    """A decoder's frame stays as it is; what may be edited isn't copied."""
+    frame = VideoFrame(16, 16, "yuv420p")
+    Planes.of(frame).y[:] = 90
+    planes = Planes.of(frame, editable=False)
+    with pytest.raises(ValueError, match="read-only"):
+        planes.y[0, 0] = 1
+    own = planes.own()
+    own.y[:] = 200
+    assert set(np.unique(planes.y)) == {90}
+    assert own.own() is own
+    assert own.target() is own
+    assert planes.target().y.shape == planes.y.shape

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from skill_tools.workers.augmentation.planes import Planes
 
 _TICK = Fraction(1)
+_BEFORE_ALL = -(1 << 61)
 
 
 class Multiplier:
@@ -40,16 +41,15 @@ class Multiplier:
         graph.configure()
         self._graph = graph
         self._count = 0
-        # The graph keeps a reference to it, not a copy, and repeats it after its end.
-        factors.pts, factors.time_base = 0, _TICK
+        # The graph keeps a reference to it, not a copy, and repeats it after its end for all frames.
+        factors.pts, factors.time_base = _BEFORE_ALL, _TICK
         held.push(factors)
         held.push(None)
 
     def times(self, frame: VideoFrame) -> VideoFrame:
-        """Return a new frame, of other time stamps."""
-        pts, tick = frame.pts, frame.time_base
-        frame.pts, frame.time_base = self._count, _TICK
+        """Return a new frame. Time stamps of those given must rise; who has none gets one."""
+        if frame.pts is None:
+            frame.pts = self._count
         self._count += 1
         self._given.push(frame)
-        frame.pts, frame.time_base = pts, tick or _TICK
         return cast("VideoFrame", self._sink.pull())

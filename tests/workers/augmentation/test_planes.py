@@ -39,9 +39,9 @@ def test_frames_are_multiplied_by_factors_that_may_change(size: tuple[int, int])
     """Each byte by that of its place, over 255, rounded down; what is multiplied stays as it was."""
     rng = np.random.default_rng(3)
     multiplier = Multiplier(size)
-    for _ in range(3):
+    for pts in (-9, 5, 1 << 40):
         frame = VideoFrame(*size, "yuv420p")
-        frame.pts, frame.time_base = 5, Fraction(1, 90)
+        frame.pts, frame.time_base = pts, Fraction(1, 90)
         given, factors = Planes.of(frame), multiplier.factors
         for plane in (given.y, given.u, given.v, factors.y, factors.u, factors.v):
             plane[:] = rng.integers(0, 256, plane.shape)
@@ -51,7 +51,7 @@ def test_frames_are_multiplied_by_factors_that_may_change(size: tuple[int, int])
             was, by, now = (getattr(planes, name) for planes in (before, factors, product))
             assert np.array_equal(now, was.astype(int) * by // 255)
             assert np.array_equal(getattr(given, name), was)
-        assert (frame.pts, frame.time_base) == (5, Fraction(1, 90))
+        assert (frame.pts, frame.time_base) == (pts, Fraction(1, 90))
 
 
 @pytest.mark.parametrize("width", [8, 9])

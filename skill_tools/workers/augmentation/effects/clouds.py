@@ -17,7 +17,7 @@ def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # 
     """
     grade = (
         Grade.exposure(0.30 * strength)
-        .then(Grade.contrast(mix(1.0, 1.24, strength), pivot=min(0.55, max(0.3, scene.light.median))))
+        .then(Grade.contrast(mix(1.0, 1.20, strength), pivot=min(0.55, max(0.3, scene.light.median))))
         .then(Grade.saturation(mix(1.0, 1.28, strength)))
         .then(
             Grade.temperature(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,7 +68,7 @@ def probe(path: Path) -> ClipInfo:
     """
     with open_clip(path) as container:
         stream = video_stream(container, path)
-        frame = _first_frame(path, container, stream)
+        frame = _of_first_packet(container, stream) or _first_frame(path)
         turned = frame.rotation % 180 != 0
         return ClipInfo(
             path=path,
@@ -86,22 +87,39 @@ def probe(path: Path) -> ClipInfo:
         )
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+def _of_first_packet(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """Return the frame that the first packet alone holds, None if it holds none.
+
+    A decoder that is told that nothing follows gives it at once; else it takes in as many packets as frames
+    may be out of their order, which costs twice as much.
+    """
+    with suppress(av.error.FFmpegError, StopIteration):
+        packet = next(container.demux(stream))
+        frames = packet.decode() or stream.codec_context.decode(None)
+        return next(iter(frames), None)
+    return None
+
+
+def _first_frame(path: Path) -> VideoFrame:
+    """Return the first frame that can be decoded, of a clip that is opened anew."""
     reason = "it holds no frame"
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            for frame in packet.decode():
-                return frame
-        except StopIteration:
-            break
-        except av.error.FFmpegError as error:
-            reason = error.strerror or str(error)
-            if not isinstance(error, av.error.InvalidDataError):
+    with open_clip(path) as container:
+        stream = video_stream(container, path)
+        codec = stream.codec_context.name
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+                for frame in packet.decode():
+                    return frame
+            except StopIteration:
                 break
+            except av.error.FFmpegError as error:
+                reason = error.strerror or str(error)
+                if not isinstance(error, av.error.InvalidDataError):
+                    break
     raise ClipError(
-        f"No frame of the {stream.codec_context.name} stream in {path} can be decoded ({reason}).",
+        f"No frame of the {codec} stream in {path} can be decoded ({reason}).",
         expected=EXPECTED_CLIP,
         remedy="Copy or record the clip again.",
         code="input.clip_undecodable",

@@ -244,27 +244,23 @@ def _put_back(edited: Plane, plane: Plane) -> None:
         plane[:] = edited.reshape(plane.shape)
 
 
-def place(sheet_: Plane, stamp: Plane, row: int, column: int) -> None:
-    """Put a stamp on a drawn sheet, going around its sides, brighter of both where they overlap."""
-    height, width = stamp.shape
-    room = sheet_.shape[1] - column
-    spot = sheet_[row : row + height, column : column + width]
-    np.maximum(spot, stamp if room >= width else stamp[:, :room], out=spot)
-    if room < width:
-        place(sheet_, stamp[:, room:], row, 0)
-
-
 def scattered(size: tuple[int, int], stamps: Sequence[Plane], count: int, rng: np.random.Generator) -> Plane:
     """Return a drawn sheet of (width, rows) with `count` of the stamps, none cut at its ends."""
     width, period = size
-    drawn = np.zeros((period, width), np.uint8)
     stamps = [stamp for stamp in stamps if stamp.shape[0] < period and stamp.shape[1] < width]
     if not stamps:
-        return drawn
+        return np.zeros((period, width), np.uint8)
+    # What hangs over at the right comes in at the left.
+    over = max(stamp.shape[1] for stamp in stamps)
+    drawn = np.zeros((period, width + over), np.uint8)
     kinds = rng.integers(0, len(stamps), count)
     columns = rng.integers(0, width, count)
     heights = rng.random(count)
     for kind, column, height in zip(kinds.tolist(), columns.tolist(), heights.tolist(), strict=True):
         stamp = stamps[kind]
-        place(drawn, stamp, int(height * (period - stamp.shape[0])), column)
-    return drawn
+        down, across = stamp.shape
+        row = int(height * (period - down))
+        spot = drawn[row : row + down, column : column + across]
+        cv2.max(spot, stamp, dst=spot)
+    np.maximum(drawn[:, :over], drawn[:, width:], out=drawn[:, :over])
+    return np.ascontiguousarray(drawn[:, :width])

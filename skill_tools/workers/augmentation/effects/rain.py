@@ -118,12 +118,12 @@ def _streak(length: float, width: float, wind: float, opacity: float) -> Plane:
     half = max(1.0, width)
     rows = int(np.ceil(length)) + 4
     columns = 2 * int(np.ceil(abs(wind) * length / 2 + half)) + 1
-    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
-    y -= (rows - 1) / 2
+    y = np.arange(rows, dtype=np.float32)[:, None] - (rows - 1) / 2
+    x = np.arange(columns, dtype=np.float32) - (columns - 1) / 2
     along = y / (length / 2)
-    across = np.abs(x - (columns - 1) / 2 - wind * y)
+    across = np.abs(x - wind * y)
     # In a small picture drops are thinner than a pixel; as faint as that makes them, no rain would be seen.
-    profile = np.clip(1 - across / half, 0, 1) * min(1.0, width**0.6)
+    profile = np.maximum(1 - across / half, 0) * min(1.0, width**0.6)
     faded = profile * np.clip(1.1 - along**2, 0, 1)
     return np.asarray(255 * opacity * faded, np.uint8)
 

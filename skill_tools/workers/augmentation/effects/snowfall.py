@@ -106,8 +106,8 @@ def _flake(radius: float, blur: float, length: float, wind: float, opacity: floa
     reach = radius + edge / 2
     rows = 2 * int(np.ceil(length / 2 + reach)) + 1
     columns = 2 * int(np.ceil(abs(wind) * length / 2 + reach)) + 1
-    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
-    y, x = y - (rows - 1) / 2, x - (columns - 1) / 2
+    y = np.arange(rows, dtype=np.float32)[:, None] - (rows - 1) / 2
+    x = np.arange(columns, dtype=np.float32) - (columns - 1) / 2
     along = np.clip((y + wind * x) / (1 + wind**2), -length / 2, length / 2)
     soft = np.clip((reach - np.hypot(x - wind * along, y - along)) / edge, 0, 1)
     # As much light as the flake has, on the wider spot that blur and motion make of it.

@@ -275,18 +275,22 @@ class Raster:
 
     def circle(self, radius: Map | float, *, height: Map | float, thick: float) -> Map:
         """Return where the rim of a flat circle is, at a height above the ground: soft, 0 to 1."""
-        off = np.hypot(self.x, (self.up - height * self.upright) / self.flat) - radius
-        return np.clip(1 - np.abs(off) / thick, 0, 1)
+        off = np.sqrt(self.x**2 + ((self.up - height * self.upright) / self.flat) ** 2) - radius
+        return np.maximum(1 - np.abs(off) / thick, 0)
 
-    def ball(self, x: Map | float, up: Map | float, radius: float) -> Map:
-        """Return where a drop is: soft, 0 to 1."""
-        return np.clip(1.5 - np.hypot(self.x - x, self.up - up) / radius, 0, 1)
+    def add_ball(self, points: Map, x: Map | float, up: Map | float, radius: float, share: Map) -> None:
+        """Draw a drop on points where it is brighter than they: soft, and `share` of it by phase."""
+        # Where it never comes needs no looking at.
+        columns, rows = (_around(axis, place, 1.5 * radius) for axis, place in ((self.x, x), (self.up, up)))
+        off = np.sqrt((self.x[..., columns] - x) ** 2 + (self.up[:, rows] - up) ** 2)
+        spot = points[:, rows, columns]
+        np.maximum(spot, np.clip(1.5 - off / radius, 0, 1) * share, out=spot)
 
     def averaged(self, points: Map) -> Plane:
         """Return opacities by phase, row and column, as soft as a lens draws them."""
         times, rows, columns = points.shape
         shape = (_PHASES, times // _PHASES, rows // self.fine, self.fine, columns // self.fine, self.fine)
-        drawn = points.reshape(shape).mean(axis=(1, 3, 5))
+        drawn = points.reshape(shape).mean(axis=1).mean(axis=2).mean(axis=3)
         for axis in (1, 2):
             drawn = 0.5 * drawn + 0.25 * (np.roll(drawn, 1, axis) + np.roll(drawn, -1, axis))
         # Of a speck nothing but its light is seen; what is seen to have a form is clear water.
@@ -317,15 +321,16 @@ class Droplets:
         time_s = raster.time_s
         part = time_s / _LIFE_S[1]
         crown = raster.circle(0.005 + 0.016 * np.sqrt(part), height=0.03 * part, thick=0.008)
-        foot = raster.ball(0.0, 0.006, 0.009)
-        points = np.maximum(crown, 0.6 * foot) * np.clip(1 - part / 0.6, 0, 1)
+        opens = np.clip(1 - part / 0.6, 0, 1)
+        points = crown * opens
+        raster.add_ball(points, 0.0, 0.006, 0.009, 0.6 * opens)
         for across, away, upwards, radius in zip(
             self.across, self.away, self.upwards, self.radius, strict=True
         ):
             height = upwards * time_s - _GRAVITY / 2 * time_s**2
             up = height * raster.upright + away * time_s * raster.flat
             flying = (height >= 0) * (1 - 0.5 * part)
-            points = np.maximum(points, raster.ball(across * time_s, up, radius) * flying)
+            raster.add_ball(points, across * time_s, up, radius, flying)
         return points
 
 
@@ -335,4 +340,14 @@ def _ring(raster: Raster) -> Map:
     fades = (1 - part) ** 0.7
     ring = raster.circle(0.008 + 0.045 * part, height=0.0, thick=0.008) * 0.45 * fades
     jet = 0.018 * np.sin(np.pi * part)
-    return np.maximum(ring, 0.5 * raster.ball(0.0, jet * raster.upright, 0.0035) * fades)
+    raster.add_ball(ring, 0.0, jet * raster.upright, 0.0035, 0.5 * fades)
+    return ring
+
+
+def _around(axis: Map, place: Map | float, reach: float) -> slice:
+    """Return the part of an even axis that is within a reach of a place, or of any of several."""
+    first, second = axis.ravel()[:2].tolist()
+    places = np.ravel(place).tolist()
+    ends = min(places) - reach, max(places) + reach
+    begin, end = sorted((end - first) / (second - first) for end in ends)
+    return slice(max(0, int(begin)), max(0, int(end) + 2))

@@ -162,17 +162,17 @@ class View:
             return self._pose
 
     @cached_property
-    def foreground(self) -> Map:
-        """1 where something stands or moves before the background; nowhere under a moving camera.
+    def foreground(self) -> Plane:
+        """255 where something stands or moves before the background; nowhere under a moving camera.
 
         By difference from the background's median: what never moves counts as background, and what
         looks like the ground behind it is missed.
         """
         if not self.scene.still:
-            return np.zeros(self.small.y.shape, np.float32)
+            return np.zeros(self.small.y.shape, np.uint8)
         return _foreground(self.small, self.scene.background, self.scene.plain_ground)
 
-    def foreground_in(self, box: Box) -> Map:
+    def foreground_in(self, box: Box) -> Plane:
         """Return the foreground within a box of the small size, for the share of the time of all of it."""
         if "foreground" in vars(self) or not self.scene.still:
             return self.foreground[box.slices]
@@ -599,17 +599,19 @@ def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
     return smooth
 
 
-def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Map:
+def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Plane:
     # What stood long enough to be in the background leaves a ghost there when it goes, but what then
     # shows is like the ground around it.
     difference = cv2.min(_distance(small, background), _distance(small, plain_ground))
     soft = cv2.blur(difference, (3, 3))
-    # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
-    inside = cv2.dilate(soft, _AROUND)
-    passed = cv2.subtract(soft, cv2.LUT(inside, _LEAST_OF_INSIDE))
-    codes = cv2.divide(passed, cv2.LUT(inside, _PASSAGE), scale=255)
-    share: Map = codes.astype(np.float32) / np.float32(255)
-    return share
+    codes: Plane = np.zeros(soft.shape, np.uint8)
+    places = np.flatnonzero(soft > _LEAST_OF_INSIDE[0])
+    if places.size:
+        # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
+        inside = cv2.dilate(soft, _AROUND).ravel()[places][None]
+        passed = cv2.subtract(soft.ravel()[places][None], cv2.LUT(inside, _LEAST_OF_INSIDE))
+        codes.ravel()[places] = cv2.divide(passed, cv2.LUT(inside, _PASSAGE), scale=255)[0]
+    return codes
 
 
 def _distance(one: Planes, other: Planes) -> Plane:

@@ -43,6 +43,12 @@ _LEAST_OF_INSIDE, _PASSAGE = (
 )
 _GROUND_MEMORY_S = 0.25
 _BINS = (16, 32, 32)
+# Chroma of real scenes lies near grey: its bins cover the middle half.
+_CHROMA_BIN = np.clip((np.arange(256) - 64) // 4, 0, _BINS[1] - 1)
+_BIN_OF = tuple(
+    part.astype(np.int16)
+    for part in (np.arange(256) // 16 * (_BINS[1] * _BINS[2]), _CHROMA_BIN * _BINS[2], _CHROMA_BIN)
+)
 _USUAL_SPREAD = 150
 _LEAST_SAMPLES = 6
 _AROUND = np.ones((5, 5), np.uint8)
@@ -364,7 +370,7 @@ class GroundColours:
     """
 
     odds: NDArray[np.float32]
-    """Probability that a colour is ground's, by luma, Cb and Cr bin."""
+    """Probability that a colour is ground's, by bin of luma, Cb and Cr."""
     prior: Map
     """Probability of ground by place."""
     contrast: Contrast
@@ -632,21 +638,23 @@ def _plain(frame: Planes, ground: Map) -> Planes:
     )
 
 
-def _bins(frame: Planes) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    blurred = [cv2.blur(plane, (5, 5)) for plane in (frame.y, frame.u, frame.v)]
-    # Chroma of real scenes lies near grey: its bins cover the middle half.
-    chroma = [np.clip((plane.astype(np.intp) - 64) // 4, 0, _BINS[1] - 1) for plane in blurred[1:]]
-    return (blurred[0].astype(np.intp) // 16, chroma[0], chroma[1])
+def _bins(frame: Planes) -> NDArray[np.intp]:
+    """Return the number of the bin that each pixel's colour is in."""
+    of_luma, *of_chroma = (
+        cv2.LUT(cv2.blur(plane, (5, 5)), table)
+        for plane, table in zip((frame.y, frame.u, frame.v), _BIN_OF, strict=True)
+    )
+    return (of_luma + of_chroma[0] + of_chroma[1]).astype(np.intp)
 
 
-def _odds(bins: tuple[NDArray[np.intp], ...], ground: Map, other: Map) -> NDArray[np.float32]:
+def _odds(bins: NDArray[np.intp], ground: Map, other: Map) -> NDArray[np.float32]:
     """Return the probability of ground for each colour, from weights of pixels that are and aren't."""
-    flat = np.ravel_multi_index(tuple(part.ravel() for part in bins), _BINS)
+    flat = bins.ravel()
     counts = []
     for weight in (ground, other):
         exact = np.bincount(flat, weight.ravel().astype(np.float64), int(np.prod(_BINS)))
         # Neighbouring lumas count a little as well.
-        count = cv2.GaussianBlur(exact.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).reshape(_BINS)
+        count = cv2.GaussianBlur(exact.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).ravel()
         counts.append(count / max(float(count.sum()), 1.0))
     yes, no = counts
     return ((yes + 3e-4) / (yes + no + 6e-4)).astype(np.float32)
@@ -715,12 +723,15 @@ def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> M
 
 def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     """Return a belief, of the frame's size or coarser, as the map of the ground that reaches down."""
-    guide = frame.y.astype(np.float32) / 255.0
+    guide = frame.y * np.float32(1 / 255)
     belief = belief.astype(np.float32)
     smooth = np.clip(guided(guide, belief, radius=max(2, belief.shape[1] // 80), epsilon=4e-3), 0, 1)
     reached = _reaching_down(cv2.resize(smooth, belief.shape[::-1], interpolation=cv2.INTER_AREA))
-    smooth = cv2.min(smooth, grow(reached, guide.shape[::-1]))
-    ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+    ground: Map = cv2.min(smooth, grow(reached, guide.shape[::-1]))
+    ground -= np.float32(0.3)
+    ground *= np.float32(1 / 0.4)
+    np.clip(ground, 0, 1, out=ground)
+    ground *= 1 - sky
     return ground
 
 
@@ -729,9 +740,13 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
 
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """
-    luma = frame.y.astype(np.float32) / 255.0
-    darker = _around(luma, ground) - luma
-    left: Map = ground * (1 - np.clip(darker / 0.10 - 1.6, 0, 1))
+    luma = frame.y * np.float32(1 / 255)
+    darker = _around(luma, ground)
+    darker -= luma
+    left: Map = darker * np.float32(-1 / 0.10)
+    left += np.float32(2.6)
+    np.clip(left, 0, 1, out=left)
+    left *= ground
     if still:
         for hat, apart in ((cv2.MORPH_TOPHAT, -darker), (cv2.MORPH_BLACKHAT, darker)):
             left = left * (1 - _upright(luma, hat) * np.clip((apart - 0.03) / 0.05, 0, 1))

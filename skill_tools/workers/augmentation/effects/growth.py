@@ -16,8 +16,9 @@ from skill_tools.workers.augmentation.planes import Plane
 
 _CELL = 8  # pixels of the small size, at least
 _LARGEST_CELL = 32
+_SMALL = 4096  # pixels of the small size
 _MORE = 0.6  # of what changes most
-_MOST = 0.6  # of the cells; if more have changed, all is grown at once
+_MOST = 0.35  # of what growing everything takes; if more has changed, that is quicker
 
 
 class Growth:
@@ -48,8 +49,11 @@ class Growth:
                 if name in names:
                     targets.setdefault(full.shape, []).append((codes[name], full))
             for box in boxes:
+                # One after the other where that takes more memory than is quick.
+                at_once = box.area * self._cell**2 <= _SMALL
                 for pairs in targets.values():
-                    self._grow(pairs, box)
+                    for part in [pairs] if at_once else [[pair] for pair in pairs]:
+                        self._grow(part, box)
 
     def _changed(self, codes: Mapping[str, Plane]) -> list[tuple[set[str], list[Box]]] | None:
         """Return which maps changed with boxes, in cells, that hold their changes; None for everything."""
@@ -61,6 +65,8 @@ class Growth:
             return None
         changes = {name: cv2.absdiff(part, self._codes[name]) for name, part in codes.items()}
         area = {name: cv2.countNonZero(part) for name, part in changes.items()}
+        if self._cost(area) >= _MOST * next(iter(codes.values())).size:
+            return None
         most = max(area.values())
         # What mirrors things changes in more places than what they hide.
         groups = [{name for name in codes if (area[name] > _MORE * most) is much} for much in (True, False)]
@@ -69,9 +75,14 @@ class Growth:
             for names in groups
             if names
         ]
-        height, width = next(iter(codes.values())).shape
-        grown = sum(box.area for _, boxes in changed for box in boxes) * self._cell**2
-        return changed if grown < _MOST * height * width else None
+        cells = {name: sum(box.area for box in boxes) for names, boxes in changed for name in names}
+        cost = self._cost(cells) * self._cell**2
+        return changed if cost < _MOST * next(iter(codes.values())).size else None
+
+    def _cost(self, area: Mapping[str, int]) -> float:
+        """Return the mean of an area of each map, by how large it is grown."""
+        sizes = [(area[name], plane.size) for name, plane in self._full]
+        return sum(part * size for part, size in sizes) / sum(size for _, size in sizes)
 
     def _grow(self, pairs: Sequence[tuple[Plane, Plane]], box: Box) -> None:
         """Grow maps within a box, in cells, into planes of one size: one under the other, all at once."""
@@ -81,7 +92,7 @@ class Growth:
             for cells, little, large in zip(box.slices, codes.shape, full.shape, strict=True)
         )
         place = rows.source, columns.source
-        given = cv2.vconcat([codes[place] for codes, _ in pairs])
+        given = codes[place] if len(pairs) == 1 else cv2.vconcat([codes[place] for codes, _ in pairs])
         grown = cv2.resize(given, (columns.length, rows.length * len(pairs)), interpolation=cv2.INTER_LINEAR)
         for above, (_, full) in enumerate(pairs):
             part = grown[above * rows.length : (above + 1) * rows.length]

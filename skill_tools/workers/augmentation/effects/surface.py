@@ -206,7 +206,7 @@ class WetGround:
         geometry, film, scene = view.geometry, self._film, self._scene
         source = scene.background if scene.still else view.small
         self._paved = _paved(source, scene)
-        self._mirror = _fresnel(geometry, scene) ** (1 / 2.2) * (0.68 * film.gloss)
+        self._mirror = _fresnel(geometry, scene) ** np.float32(1 / 2.2) * np.float32(0.68 * film.gloss)
         dark = film.darkening ** (1 / 2.2)
         self._kept = 1 - (1 - dark) * (0.45 + 0.55 * self._paved)
         # What moves by is mirrored in its light alone, which is what shows.
@@ -308,11 +308,11 @@ def _green(scene: Scene) -> Map:
 
 
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:
-    """Return the reflectance of water for the angle at which each pixel looks at level ground."""
-    across, away = rows_to_metres(geometry, scene)
+    """Return the reflectance of water for the angle at which each row looks at level ground."""
+    _, away = rows_to_metres(geometry, scene)
     height_m = np.float32(geometry.camera_height_m)
     cosine = height_m / np.sqrt(height_m**2 + away[:, :1] ** 2)
-    reflectance: Map = np.repeat(0.02 + 0.98 * (1 - cosine) ** 5, across.shape[1], axis=1)
+    reflectance: Map = 0.02 + 0.98 * (1 - cosine) ** 5
     return reflectance
 
 

@@ -173,8 +173,7 @@ class WetGround:
             self._lay(view)
             source = self._scene.background if self._scene.still else view.small
             self._images = self._mirrored((source.y,), self._above[:1])
-            self._mirrors = grow(self._images[0], source.size)
-            add = self._add_black + self._share * self._mirrors
+            add = self._add_black + self._share * grow(self._images[0], source.size)
             self._change = Change(1 - self._loss, add, *self._add_chroma)
         if not self._scene.still or not cv2.countNonZero(view.foreground):
             return self._change
@@ -189,15 +188,19 @@ class WetGround:
         columns = np.flatnonzero(marks.max(axis=0))
         # Where nothing moves, the mirror is without the source's noise.
         luma = cv2.copyTo(view.small.y, passing, background.copy())
-        images = self._images[0].copy()
-        images[:, columns] = self._mirrored((luma,), self._above[:1], columns, passing)[0]
+        usual = self._images[0]
+        change = np.zeros_like(usual)
+        change[:, columns] = self._mirrored((luma,), self._above[:1], columns, passing)[0] - usual[:, columns]
         height, width = passing.shape
-        scale_x, scale_y = width / half[0], height / half[1]
-        top = max(0, int((cv2.boundingRect(marks)[1] - 2) * scale_y))
-        left = max(0, int((columns[0] - 1) * scale_x))
-        right = min(width, int(np.ceil((columns[-1] + 2) * scale_x)))
-        box = Box(left, top, right - left, height - top)
-        more = grow(images, (width, height))[box.slices] - self._mirrors[box.slices]
+        part = Box(0, 0, *half)
+        if not (width | height) & 1:
+            # Only where something is mirrored, with a pixel more at each side where nothing is.
+            top = max(0, cv2.boundingRect(marks)[1] - 2)
+            left, right = max(0, int(columns[0]) - 1), min(half[0], int(columns[-1]) + 2)
+            part = Box(left, top, right - left, half[1] - top)
+        rows, places = part.scaled(usual.shape, passing.shape)
+        box = Box(places.start, rows.start, places.stop - places.start, rows.stop - rows.start)
+        more = grow(change[part.slices], (box.across, box.down))
         more *= self._share[box.slices]
         return box, more
 

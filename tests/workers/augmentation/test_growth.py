@@ -33,17 +33,23 @@ def test_a_map_that_follows_changes_is_as_if_all_had_been_grown(
 ) -> None:
     """Whatever changes from frame to frame, every pixel is that of the whole map's interpolation."""
     rng = np.random.default_rng(1)
-    large, codes = np.empty(full, np.uint8), rng.integers(0, 256, small, dtype=np.uint8)
-    growth = Growth({"gain": [large]})
-    for _ in range(30):
-        codes = codes.copy()
-        for _ in range(3):
-            top, left = (int(rng.integers(0, length)) for length in small)
-            height, width = rng.integers(1, 30, 2).tolist()
-            codes[top : top + height, left : left + width] = rng.integers(0, 256)
-        growth.follow({"gain": codes})
-        whole = cv2.resize(codes, full[::-1], interpolation=cv2.INTER_LINEAR)
-        np.testing.assert_array_equal(large, whole)
+    names = ("gain", "add", "more")
+    large = {name: np.empty(full, np.uint8) for name in names}
+    codes = {name: rng.integers(0, 256, small, dtype=np.uint8) for name in names}
+    growth = Growth({name: [plane] for name, plane in large.items()})
+    for turn in range(40):
+        codes = {name: plane.copy() for name, plane in codes.items()}
+        for number in range(3):
+            # Now and then at an edge of the picture, where interpolation has nothing beyond.
+            top, left = (int(rng.integers(-4, length)) for length in small)
+            height, width = rng.integers(5, 30, 2).tolist()
+            changed = names if turn % 2 else names[: number + 1]
+            for name in changed:
+                codes[name][max(0, top) : top + height, max(0, left) : left + width] = rng.integers(0, 256)
+        growth.follow(codes)
+        for name, plane in large.items():
+            whole = cv2.resize(codes[name], full[::-1], interpolation=cv2.INTER_LINEAR)
+            np.testing.assert_array_equal(plane, whole)
 
 
 def _some_change(rng: np.random.Generator) -> Change:

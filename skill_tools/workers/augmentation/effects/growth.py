@@ -49,8 +49,7 @@ class Growth:
                 if name in names:
                     targets.setdefault(full.shape, []).append((codes[name], full))
             for box in boxes:
-                # One after the other where that takes more memory than is quick.
-                at_once = box.area * self._cell**2 <= _SMALL
+                at_once = self._at_once(box, next(iter(codes.values())).shape[0])
                 for pairs in targets.values():
                     for part in [pairs] if at_once else [[pair] for pair in pairs]:
                         self._grow(part, box)
@@ -83,6 +82,15 @@ class Growth:
         """Return the mean of an area of each map, by how large it is grown."""
         sizes = [(area[name], plane.size) for name, plane in self._full]
         return sum(part * size for part, size in sizes) / sum(size for _, size in sizes)
+
+    def _at_once(self, box: Box, rows: int) -> bool:
+        """Tell whether maps may be grown one under the other, within a box of maps of so many `rows`.
+
+        Not where that takes more memory than is quick, and not at the picture's edges, where each goes on
+        as it ends and not as the next one begins.
+        """
+        inside = box.top > 0 and box.bottom * self._cell + 2 * self._unit <= rows
+        return inside and box.area * self._cell**2 <= _SMALL
 
     def _grow(self, pairs: Sequence[tuple[Plane, Plane]], box: Box) -> None:
         """Grow maps within a box, in cells, into planes of one size: one under the other, all at once."""

@@ -17,6 +17,7 @@ _FEATURES = 60
 _WINDOW = (9, 9)
 _TEN_ROUNDS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
 _FEWEST = 8
+_AROUND_A_CORNER = 4  # rows, on which it depends whether it is one
 _OLDEST = 4  # frames that corners are followed before others are looked for
 _NEAREST_ROWS = 0.25  # of the height below the horizon; what is nearer to it is too far to be measured
 
@@ -61,9 +62,7 @@ class Odometer:
         """Return the turn and shift of the ground before the camera from one frame to the next."""
         corners = self._corners
         if corners is None or len(corners) < _FEATURES // 2 or self._age >= _OLDEST:
-            mask = (ground > 0.6).astype(np.uint8)
-            mask[: max(0, round((self._horizon + _NEAREST_ROWS) * len(mask)))] = 0
-            corners, self._age = cv2.goodFeaturesToTrack(before, _FEATURES, 0.01, 4, mask=mask), 0
+            corners, self._age = self._found(before, ground), 0
         if corners is None or len(corners) < _FEWEST:
             self._corners = None
             return self._step
@@ -86,6 +85,17 @@ class Odometer:
             return self._step
         return self._rigid(old[seen], new[seen])
 
+    def _found(self, luma: Plane, ground: Map) -> Plane | None:
+        """Return corners on the ground near enough; what is above isn't even looked at."""
+        first = max(0, round((self._horizon + _NEAREST_ROWS) * len(luma)))
+        above = max(0, first - _AROUND_A_CORNER)
+        mask = (ground[above:] > 0.6).astype(np.uint8)
+        mask[: first - above] = 0
+        if len(mask) <= _AROUND_A_CORNER:
+            return None
+        corners = cv2.goodFeaturesToTrack(luma[above:], _FEATURES, 0.01, 4, mask=mask)
+        return None if corners is None else corners + np.array((0, above), np.float32)
+
     def _rigid(self, old: NDArray[np.float64], new: NDArray[np.float64]) -> Pose:
         tolerance = 0.03 * self._height_m
         fitted, inliers = cv2.estimateAffinePartial2D(old, new, ransacReprojThreshold=tolerance)
@@ -93,7 +103,8 @@ class Odometer:
             return self._step
         agree = inliers.ravel() == 1
         turn = fitted[:, :2] / np.sqrt(max(float(np.linalg.det(fitted[:, :2])), 1e-9))
-        shift = np.median(new[agree] - old[agree] @ turn.T, axis=0)
+        shifts = np.sort(new[agree] - old[agree] @ turn.T, axis=0)
+        shift = (shifts[(len(shifts) - 1) // 2] + shifts[len(shifts) // 2]) / 2  # the median
         return np.column_stack([turn, shift])
 
     def _on_ground(self, points: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:

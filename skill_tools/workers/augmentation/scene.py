@@ -185,17 +185,17 @@ class View:
             return self._pose
 
     @cached_property
-    def foreground(self) -> Map:
-        """1 where something stands or moves before the background; nowhere under a moving camera.
+    def foreground(self) -> Plane:
+        """255 where something stands or moves before the background; nowhere under a moving camera.
 
         By difference from the background's median: what never moves counts as background, and what
         looks like the ground behind it is missed.
         """
         if not self.scene.still:
-            return np.zeros(self.small.y.shape, np.float32)
+            return np.zeros(self.small.y.shape, np.uint8)
         return _foreground(self.small, self.scene.background, self.scene.plain_ground)
 
-    def foreground_in(self, box: Box) -> Map:
+    def foreground_in(self, box: Box) -> Plane:
         """Return the foreground within a box of the small size, for the share of the time of all of it."""
         if "foreground" in vars(self) or not self.scene.still:
             return self.foreground[box.slices]
@@ -665,17 +665,19 @@ def _depth(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
     return smooth
 
 
-def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Map:
+def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Plane:
     # What stood long enough to be in the background leaves a ghost there when it goes, but what then
     # shows is like the ground around it.
     difference = cv2.min(_distance(small, background), _distance(small, plain_ground))
     soft = cv2.blur(difference, (3, 3))
-    # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
-    inside = cv2.dilate(soft, _AROUND)
-    passed = cv2.subtract(soft, cv2.LUT(inside, _LEAST_OF_INSIDE))
-    codes = cv2.divide(passed, cv2.LUT(inside, _PASSAGE), scale=255)
-    share: Map = codes.astype(np.float32) / np.float32(255)
-    return share
+    codes: Plane = np.zeros(soft.shape, np.uint8)
+    places = np.flatnonzero(soft > _LEAST_OF_INSIDE[0])
+    if places.size:
+        # Blurring spreads a strong difference beyond the thing: its edge is where half of it is left.
+        inside = cv2.dilate(soft, _AROUND).ravel()[places][None]
+        passed = cv2.subtract(soft.ravel()[places][None], cv2.LUT(inside, _LEAST_OF_INSIDE))
+        codes.ravel()[places] = cv2.divide(passed, cv2.LUT(inside, _PASSAGE), scale=255)[0]
+    return codes
 
 
 def _distance(one: Planes, other: Planes) -> Plane:
@@ -799,12 +801,15 @@ def _trodden(samples: Sequence[Planes], background: Planes, *, still: bool) -> M
 
 def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     """Return a belief, of the frame's size or coarser, as the map of the ground that reaches down."""
-    guide = frame.y.astype(np.float32) / 255.0
+    guide = frame.y * np.float32(1 / 255)
     belief = belief.astype(np.float32)
     smooth = np.clip(guided(guide, belief, radius=max(2, belief.shape[1] // 80), epsilon=4e-3), 0, 1)
     reached = _reaching_down(cv2.resize(smooth, belief.shape[::-1], interpolation=cv2.INTER_AREA))
-    smooth = cv2.min(smooth, grow(reached, guide.shape[::-1]))
-    ground: Map = np.clip((smooth - 0.3) / 0.4, 0, 1) * (1 - sky)
+    ground: Map = cv2.min(smooth, grow(reached, guide.shape[::-1]))
+    ground -= np.float32(0.3)
+    ground *= np.float32(1 / 0.4)
+    np.clip(ground, 0, 1, out=ground)
+    ground *= 1 - sky
     return ground
 
 
@@ -813,9 +818,13 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
 
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """
-    luma = frame.y.astype(np.float32) / 255.0
-    darker = _around(luma, ground) - luma
-    left: Map = ground * (1 - np.clip(darker / 0.10 - 1.6, 0, 1))
+    luma = frame.y * np.float32(1 / 255)
+    darker = _around(luma, ground)
+    darker -= luma
+    left: Map = darker * np.float32(-1 / 0.10)
+    left += np.float32(2.6)
+    np.clip(left, 0, 1, out=left)
+    left *= ground
     if still:
         for hat, apart in ((cv2.MORPH_TOPHAT, -darker), (cv2.MORPH_BLACKHAT, darker)):
             left = left * (1 - _upright(luma, hat) * np.clip((apart - 0.03) / 0.05, 0, 1))

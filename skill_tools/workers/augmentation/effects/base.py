@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import groupby
 from typing import Protocol, Self, cast
 
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.colour import GAMMA, light_gains, ycbcr_matrix
 from skill_tools.workers.augmentation.effects.growth import Growth
 from skill_tools.workers.augmentation.multiplier import Multiplier
@@ -22,8 +23,10 @@ Curve = NDArray[np.float64]
 """Output luma for 256 input lumas from 0 to 1."""
 
 _AXIS = np.linspace(0.0, 1.0, 256)
+_UP = 0.49  # codes; a product is rounded down, so what is added to it is rounded up
+_MAPS = {"gain": (255.0, 0.0), "add": (1.0, _UP), "add_u": (1.0, _UP), "add_v": (1.0, _UP)}
+"""The maps of a change: codes for 1 and for 0."""
 _LEAST_TINT = 0.4  # codes; less rounds away
-_UP = 0.49
 
 
 class Stage(Protocol):
@@ -203,20 +206,39 @@ class Change:
             self.add_v * following.gain + following.add_v,
         )
 
-    def codes(self) -> dict[str, Plane]:
-        """Return the maps by their names as bytes; a gain of 1 is 255."""
+    def codes(self) -> Mapping[str, Plane]:
+        """Return the maps by their names as bytes, not to be written to; a gain of 1 is 255."""
+        return dict(zip(_MAPS, self.stacked, strict=True))
+
+    @cached_property
+    def stacked(self) -> Plane:
+        """The codes of all maps, one under the other, likewise."""
         # Nothing is negative but for rounding errors, so that what takes magnitudes may be used: it is quick.
-        return {
-            "gain": cv2.convertScaleAbs(self.gain, alpha=255.0),
-            # A product is rounded down, so what is added to it is rounded up.
-            **{
-                name: cv2.convertScaleAbs(getattr(self, name), beta=_UP) for name in ("add", "add_u", "add_v")
-            },
-        }
+        return np.stack(
+            [
+                cv2.convertScaleAbs(getattr(self, name), alpha=alpha, beta=beta)
+                for name, (alpha, beta) in _MAPS.items()
+            ]
+        )
+
+    @cached_property
+    def rows(self) -> NDArray[np.float32]:
+        """The maps beside one another, in the order of the codes and of their size: a row for each pixel."""
+        maps = [
+            getattr(self, name).ravel() * np.float32(alpha) + np.float32(beta)
+            for name, (alpha, beta) in _MAPS.items()
+        ]
+        return np.stack(maps, axis=1).astype(np.float32, copy=False)
 
     def where(self, share: Map) -> Change:
         """Return the part of the change that remains where `share` is 1, none where it is 0."""
         return Change(1 - share * (1 - self.gain), self.add * share, self.add_u * share, self.add_v * share)
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> Self:
+        """Return what leaves all as it is."""
+        nothing = np.zeros(shape, np.float32)
+        return cls(np.ones(shape, np.float32), nothing, nothing, nothing)
 
     @classmethod
     def veil(cls, passes: Map, light: Map, levels: Levels, chroma: tuple[float, float] = (0.0, 0.0)) -> Self:
@@ -235,10 +257,67 @@ class Change:
         return cls(passes, shut * levels.black + light * levels.luma_span, add_u, add_v)
 
 
+@dataclass(frozen=True, eq=False)
+class Spared:
+    """A change that is the same in each frame, but for what passes before it and for light that it throws."""
+
+    change: Change
+    cover: Plane
+    """How far what passes hides the change: 255 where none is left."""
+    more: tuple[Box, Map] | None = None
+    """Codes of luma that are added in a box, of either sign; hidden by what passes as well."""
+
+    def whole(self) -> Change:
+        """Return the change for the frame with all that is in it."""
+        add = self.change.add.copy()
+        if self.more:
+            box, codes = self.more
+            add[box.slices] += codes
+        share = (255 - self.cover) * np.float32(1 / 255)
+        return Change(self.change.gain, add, self.change.add_u, self.change.add_v).where(share)
+
+
+@dataclass(frozen=True, eq=False)
+class SparedAmong:
+    """A spared change with other changes before and behind it, as one.
+
+    A chain of changes is linear in how much there is of one of them. So with it and without it they are
+    joined once, and a frame costs what is to be done where something passes.
+    """
+
+    spared: Spared
+    joined: Change
+    """All changes, with nothing that passes."""
+    others: Change
+    """All changes but the one that is spared."""
+    behind: Map
+    """Gain of those behind it."""
+
+    def codes(self) -> Mapping[str, Plane]:
+        """Return the maps by their names as bytes, not to be written to; a gain of 1 is 255."""
+        codes = self.joined.stacked.copy()
+        add = self.joined.add
+        if self.spared.more:
+            box, light = self.spared.more
+            add = add.copy()
+            part = add[box.slices]
+            part += light * self.behind[box.slices]
+            codes[1][box.slices] = cv2.convertScaleAbs(part, beta=_UP)
+        cover = self.spared.cover
+        places = np.flatnonzero(cover > 0)
+        rows, others = (np.take(change.rows, places, axis=0) for change in (self.joined, self.others))
+        rows[:, 1] = add.ravel()[places] + _UP
+        others -= rows
+        others *= (cover.ravel()[places] * np.float32(1 / 255))[:, None]
+        rows += others
+        codes.reshape(len(codes), -1)[:, places] = cv2.convertScaleAbs(rows).T
+        return dict(zip(_MAPS, codes, strict=True))
+
+
 class Veil(Protocol):
     """A step of an effect that changes each pixel by a factor and an addend, smooth over the picture."""
 
-    def change(self, view: View) -> Change:
+    def change(self, view: View) -> Change | Spared:
         """Return the change for a frame: the one of before, the object itself, if nothing is new."""
 
 
@@ -288,10 +367,29 @@ class JoinedVeils:
         self._given: tuple[Change | None, ...] = (None,) * len(self._veils)
         self._runs: dict[tuple[Change, ...], Change] = {}
         self._change: Change | None = None
+        self._apart: tuple[Change, Change, Map] | None = None
 
-    def change(self, view: View) -> Change:
+    def change(self, view: View) -> Change | SparedAmong:
         """Return the change for a frame."""
-        given = tuple(veil.change(view) for veil in self._veils)
+        given = [veil.change(view) for veil in self._veils]
+        which = [index for index, change in enumerate(given) if isinstance(change, Spared)]
+        changes = [change.change if isinstance(change, Spared) else change for change in given]
+        for index in which[:-1]:
+            changes[index] = cast("Spared", given[index]).whole()
+        joined = self._joined(tuple(changes))
+        if not which:
+            return joined
+        if self._apart is None or self._apart[0] is not joined:
+            before, behind = changes[: which[-1]], changes[which[-1] + 1 :]
+            none = Change.none(joined.gain.shape)
+            self._apart = (
+                joined,
+                reduce(Change.then, before + behind, none),
+                reduce(Change.then, behind, none).gain,
+            )
+        return SparedAmong(cast("Spared", given[which[-1]]), *self._apart)
+
+    def _joined(self, given: tuple[Change, ...]) -> Change:
         if self._change is None or given != self._given:
             parts: list[Change] = []
             runs: dict[tuple[Change, ...], Change] = {}
@@ -313,7 +411,7 @@ class Veils:
 
     def __init__(self, veils: Sequence[Veil]) -> None:
         self._joined = JoinedVeils(veils)
-        self._change: Change | None = None
+        self._change: Change | SparedAmong | None = None
         self._adds: dict[str, list[Plane]] = {}
 
     def apply(self, planes: Planes, view: View) -> Planes:

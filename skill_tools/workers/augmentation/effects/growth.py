@@ -16,7 +16,9 @@ from skill_tools.workers.augmentation.planes import Plane
 
 _CELL = 8  # pixels of the small size, at least
 _LARGEST_CELL = 32
-_MOST = 0.6  # of the cells; if more have changed, all is grown at once
+_SMALL = 4096  # pixels of the small size
+_MORE = 0.6  # of what changes most
+_MOST = 0.35  # of what growing everything takes; if more has changed, that is quicker
 
 
 class Growth:
@@ -35,40 +37,74 @@ class Growth:
 
     def follow(self, codes: Mapping[str, Plane]) -> None:
         """Make the large maps show small ones, of bytes and all of one size."""
-        boxes = self._changed(codes)
+        changed = self._changed(codes)
         self._codes = codes
-        for name, full in self._full:
-            if boxes is None:
+        if changed is None:
+            for name, full in self._full:
                 cv2.resize(codes[name], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
-            else:
-                for box in boxes:
-                    self._grow(codes[name], full, box)
+            return
+        for names, boxes in changed:
+            targets: dict[tuple[int, ...], list[tuple[Plane, Plane]]] = {}
+            for name, full in self._full:
+                if name in names:
+                    targets.setdefault(full.shape, []).append((codes[name], full))
+            for box in boxes:
+                at_once = self._at_once(box, next(iter(codes.values())).shape[0])
+                for pairs in targets.values():
+                    for part in [pairs] if at_once else [[pair] for pair in pairs]:
+                        self._grow(part, box)
 
-    def _changed(self, codes: Mapping[str, Plane]) -> list[Box] | None:
-        """Return the boxes, in cells, that hold every change; None for everything."""
+    def _changed(self, codes: Mapping[str, Plane]) -> list[tuple[set[str], list[Box]]] | None:
+        """Return which maps changed with boxes, in cells, that hold their changes; None for everything."""
         if not self._codes:
             self._unit = lcm(*(_unit(codes[name].shape, full.shape) for name, full in self._full))
             self._cell = self._unit * -(-_CELL // self._unit)
             return None
         if self._cell > _LARGEST_CELL:
             return None
-        changes = reduce(cv2.max, (cv2.absdiff(part, self._codes[name]) for name, part in codes.items()))
-        # Each pixel gets the most of the cell that begins there.
-        most = cv2.dilate(changes, np.ones((self._cell, self._cell), np.uint8), anchor=(0, 0))
-        cells = np.ascontiguousarray(most[:: self._cell, :: self._cell])
-        boxes = list(_boxes(cells))
-        area = sum(box.area for box in boxes)
-        return boxes if area < _MOST * cells.size else None
+        changes = {name: cv2.absdiff(part, self._codes[name]) for name, part in codes.items()}
+        area = {name: cv2.countNonZero(part) for name, part in changes.items()}
+        if self._cost(area) >= _MOST * next(iter(codes.values())).size:
+            return None
+        most = max(area.values())
+        # What mirrors things changes in more places than what they hide.
+        groups = [{name for name in codes if (area[name] > _MORE * most) is much} for much in (True, False)]
+        changed = [
+            (names, list(_boxes(reduce(cv2.max, (changes[name] for name in names)), self._cell)))
+            for names in groups
+            if names
+        ]
+        cells = {name: sum(box.area for box in boxes) for names, boxes in changed for name in names}
+        cost = self._cost(cells) * self._cell**2
+        return changed if cost < _MOST * next(iter(codes.values())).size else None
 
-    def _grow(self, codes: Plane, full: Plane, box: Box) -> None:
+    def _cost(self, area: Mapping[str, int]) -> float:
+        """Return the mean of an area of each map, by how large it is grown."""
+        sizes = [(area[name], plane.size) for name, plane in self._full]
+        return sum(part * size for part, size in sizes) / sum(size for _, size in sizes)
+
+    def _at_once(self, box: Box, rows: int) -> bool:
+        """Tell whether maps may be grown one under the other, within a box of maps of so many `rows`.
+
+        Not where that takes more memory than is quick, and not at the picture's edges, where each goes on
+        as it ends and not as the next one begins.
+        """
+        inside = box.top > 0 and box.bottom * self._cell + 2 * self._unit <= rows
+        return inside and box.area * self._cell**2 <= _SMALL
+
+    def _grow(self, pairs: Sequence[tuple[Plane, Plane]], box: Box) -> None:
+        """Grow maps within a box, in cells, into planes of one size: one under the other, all at once."""
+        codes, full = pairs[0]
         rows, columns = (
             _Span.around(cells.start, cells.stop, self._cell, self._unit, little, large)
             for cells, little, large in zip(box.slices, codes.shape, full.shape, strict=True)
         )
-        grown = cv2.resize(
-            codes[rows.source, columns.source], (columns.length, rows.length), interpolation=cv2.INTER_LINEAR
-        )
-        full[rows.target, columns.target] = grown[rows.inner, columns.inner]
+        place = rows.source, columns.source
+        given = codes[place] if len(pairs) == 1 else cv2.vconcat([codes[place] for codes, _ in pairs])
+        grown = cv2.resize(given, (columns.length, rows.length * len(pairs)), interpolation=cv2.INTER_LINEAR)
+        for above, (_, full) in enumerate(pairs):
+            part = grown[above * rows.length : (above + 1) * rows.length]
+            full[rows.target, columns.target] = part[rows.inner, columns.inner]
 
 
 @dataclass(frozen=True)
@@ -101,9 +137,12 @@ class _Span:
         )
 
 
-def _boxes(cells: Plane) -> Iterator[Box]:
-    """Yield boxes around what is connected and not 0."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(cells)
+def _boxes(changes: Plane, cell: int) -> Iterator[Box]:
+    """Yield boxes, in cells, around what is connected at sides and not 0; they may overlap."""
+    # Each pixel gets the most of the cell that begins there.
+    most = cv2.dilate(changes, np.ones((cell, cell), np.uint8), anchor=(0, 0))
+    cells = np.ascontiguousarray(most[::cell, ::cell])
+    count, _, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=4)
     for left, top, across, down, _ in stats[1:count].tolist():
         yield Box(left, top, across, down)
 

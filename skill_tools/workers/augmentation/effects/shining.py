@@ -73,7 +73,7 @@ class Shining:
             return None
         # A pixel wider than it is seen: a dark rim before a window is better than a bright one on a person.
         kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-        return cv2.dilate(rounded(view.foreground_in(box) * 255.0), kernel)
+        return cv2.dilate(view.foreground_in(box), kernel)
 
 
 def _lit_panes(

@@ -93,9 +93,7 @@ class Splashes:
         if view.geometry is not self._geometry:
             self._geometry = view.geometry
             self._ground = as_codes(view.geometry.ground)
-        return cv2.erode(
-            cv2.subtract(self._ground, cv2.convertScaleAbs(view.foreground, alpha=255)), self._sites.around
-        )
+        return cv2.erode(cv2.subtract(self._ground, view.foreground), self._sites.around)
 
     def _kinds(self, sites: Sites, source: Planes) -> tuple[Chosen, Chosen]:
         """Tell where drops splash, all on what is paved and few on grass, and where as rings, on water alone.

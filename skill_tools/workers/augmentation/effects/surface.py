@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.effects.base import (
     Change,
     Parts,
+    Spared,
     SteadyVeil,
-    Veil,
     depth_of,
     ground_of,
     mix,
@@ -26,6 +27,8 @@ from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
 
 _HALF = 0.5
 _TRUSTED = 0.5
+_STANDS = 0.4 * 255
+_ONE = np.int16(1)
 _MUD = (-12.0, 7.0)  # codes of Cb and Cr
 _ALL_IN_ONE = np.empty(0, np.int16)  # a second map for `cv2.remap` where the first holds both coordinates
 
@@ -113,19 +116,19 @@ def _mistrusted(scene: Scene) -> tuple[str, ...]:
 class OnGround:
     """A veil on the ground that spares what stands before it."""
 
-    def __init__(self, veil: Veil, scene: Scene) -> None:
+    def __init__(self, veil: SteadyVeil, scene: Scene) -> None:
         """Let `veil` change the ground alone."""
         self._veil = veil
         # Only before a standing camera is it known what stands before the ground.
         self._spares = scene.still
 
-    def change(self, view: View) -> Change:
+    def change(self, view: View) -> Change | Spared:
         """Return the change for a frame."""
         change = self._veil.change(view)
         if not self._spares:
             return change
-        _, mask = cv2.threshold(view.foreground, _HALF, 1.0, cv2.THRESH_BINARY)
-        return change.where(1 - cv2.blur(mask, (3, 3))) if cv2.countNonZero(mask) else change
+        _, mask = cv2.threshold(view.foreground, 127, 255, cv2.THRESH_BINARY)
+        return Spared(change, cv2.blur(mask, (3, 3))) if cv2.countNonZero(mask) else change
 
 
 @dataclass(frozen=True)
@@ -161,40 +164,64 @@ class WetGround:
         self._above = _light_above(scene, indoor=film.indoor)
         self._places: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None
 
-    def change(self, view: View) -> Change:
+    def change(self, view: View) -> Change | Spared:
         """Return the change for a frame."""
         if view.geometry is not self._geometry:
             if self._geometry is None or depth_of(view) is not self._geometry.depth_m:
                 self._prepare(view)
             self._geometry = view.geometry
             self._lay(view)
-        (mirrored,) = self._mirrored((self._seen(view),), self._above[:1], view.foreground)
-        free = 1 - view.foreground
-        add_u, add_v = self._add_chroma
-        return Change(
-            1 - self._loss * free,
-            (self._add_black + self._share * mirrored) * free,
-            add_u * free,
-            add_v * free,
-        )
+            source = self._scene.background if self._scene.still else view.small
+            self._images = self._mirrored((source.y,), self._above[:1])
+            add = self._add_black + self._share * grow(self._images[0], source.size)
+            self._change = Change(1 - self._loss, add, *self._add_chroma)
+        if not self._scene.still or not cv2.countNonZero(view.foreground):
+            return self._change
+        return Spared(self._change, view.foreground, self._thrown(view))
+
+    def _thrown(self, view: View) -> tuple[Box, Map]:
+        """Return what the mirror shows of what passes, in codes of luma more than without it, and where."""
+        passing, background = view.foreground, self._scene.background.y
+        half = self._images[0].shape[::-1]
+        _, marks = cv2.threshold(passing, 0, 255, cv2.THRESH_BINARY)
+        marks = cv2.resize(marks, half, interpolation=cv2.INTER_AREA)
+        columns = np.flatnonzero(marks.max(axis=0))
+        # Where nothing moves, the mirror is without the source's noise.
+        luma = cv2.copyTo(view.small.y, passing, background.copy())
+        usual = self._images[0]
+        change = np.zeros_like(usual)
+        change[:, columns] = self._mirrored((luma,), self._above[:1], columns, passing)[0] - usual[:, columns]
+        height, width = passing.shape
+        part = Box(0, 0, *half)
+        if not (width | height) & 1:
+            # Only where something is mirrored, with a pixel more at each side where nothing is.
+            top = max(0, cv2.boundingRect(marks)[1] - 2)
+            left, right = max(0, int(columns[0]) - 1), min(half[0], int(columns[-1]) + 2)
+            part = Box(left, top, right - left, half[1] - top)
+        rows, places = part.scaled(usual.shape, passing.shape)
+        box = Box(places.start, rows.start, places.stop - places.start, rows.stop - rows.start)
+        more = grow(change[part.slices], (box.across, box.down))
+        more *= self._share[box.slices]
+        return box, more
 
     def _prepare(self, view: View) -> None:
         """Find what changes slowly."""
         geometry, film, scene = view.geometry, self._film, self._scene
         source = scene.background if scene.still else view.small
         self._paved = _paved(source, scene)
-        self._mirror = _fresnel(geometry, scene) ** (1 / 2.2) * (0.68 * film.gloss)
+        self._mirror = _fresnel(geometry, scene) ** np.float32(1 / 2.2) * np.float32(0.68 * film.gloss)
         dark = film.darkening ** (1 / 2.2)
         self._kept = 1 - (1 - dark) * (0.45 + 0.55 * self._paved)
         # What moves by is mirrored in its light alone, which is what shows.
-        nothing = np.zeros_like(geometry.ground)
-        self._stands = (geometry.ground < _HALF).astype(np.float32)
-        self._colours = self._mirrored((source.u, source.v), self._above[1:], nothing)
+        self._stands = (geometry.ground < _HALF) * np.uint8(255)
+        self._colours = [
+            grow(part, source.size) for part in self._mirrored((source.u, source.v), self._above[1:])
+        ]
 
     def _lay(self, view: View) -> None:
         """Lay the film: where it shines and stands hangs on a pattern of the ground."""
         geometry, film = view.geometry, self._film
-        self._stands = (geometry.ground < _HALF).astype(np.float32)
+        self._stands = (geometry.ground < _HALF) * np.uint8(255)
         noise = patches(view, 1.6, self._patch_seed)
         share = np.minimum(self._mirror * self._paved * (0.72 + 0.56 * noise), 0.78)
         kept = self._kept
@@ -216,41 +243,45 @@ class WetGround:
             for colour, above, tint in zip(self._colours, self._above[1:], _MUD, strict=True)
         ]
 
-    def _seen(self, view: View) -> Plane:
-        """Return the luma that is there to be mirrored: where nothing moves, without the source's noise."""
-        if not self._scene.still:
-            return view.small.y
-        moves = view.foreground > 0
-        return cv2.copyTo(view.small.y, moves.view(np.uint8), self._scene.background.y.copy())
-
-    def _mirrored(self, planes: Sequence[Plane], above: Sequence[float], foreground: Map) -> Sequence[Map]:
+    def _mirrored(
+        self,
+        planes: Sequence[Plane],
+        above: Sequence[float],
+        which: NDArray[np.intp] | None = None,
+        passing: Plane | None = None,
+    ) -> Sequence[Map]:
         """Return the codes that each pixel mirrors in each of the planes; half the small size is enough.
 
         Args:
             planes: Of the small size.
             above: Their codes of the light where nothing stands.
-            foreground: What stands before the background, 0 to 1.
+            which: Columns of half the small size that are wanted; None for all.
+            passing: 255 where something passes before the background.
         """
-        size = foreground.shape[::-1]
+        size = self._stands.shape[::-1]
         half = max(1, size[0] // 2), max(1, size[1] // 2)
-        stands = cv2.resize(cv2.max(self._stands, foreground), half, interpolation=cv2.INTER_AREA) > 0.4
-        columns, rows = self._grid(half)
+        stands = self._stands if passing is None else cv2.max(self._stands, passing)
+        stands = cv2.resize(stands, half, interpolation=cv2.INTER_AREA)
+        _, stands = cv2.threshold(stands, _STANDS, 255, cv2.THRESH_BINARY)
+        parts = [stands, *(cv2.bitwise_and(shrink(plane, *half), stands) for plane in planes)]
+        images = cv2.merge(parts) if which is None else np.take(cv2.merge(parts), which, axis=1)
+        columns, rows = (part[:, : images.shape[1]] for part in self._grid(half))
         # Counted from 1, so that 0 is a column's part above which nothing stands.
-        contact = np.maximum.accumulate((rows + np.int16(1)) * stands, axis=0)
-        mask = stands.view(np.uint8) * np.uint8(255)
+        contact = np.maximum.accumulate(np.where(images[..., 0], rows + _ONE, 0 * _ONE), axis=0)
+        below = rows + _ONE - contact
         # What is mirrored from outside the picture, or doesn't stand, is nothing.
         images = cv2.remap(
-            cv2.merge([mask, *(cv2.bitwise_and(shrink(plane, *half), mask) for plane in planes)]),
-            cv2.merge([columns, 2 * contact - rows - 1]),
+            images,
+            cv2.merge([columns, contact - below]),
             _ALL_IN_ONE,
             cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
         )
         share, *mirrored = cv2.split(cv2.blur(images, (1, 3)))
         # Far below its foot a thing's image is lost in the roughness.
-        fade = np.clip(1.15 - (rows + 1 - contact) * np.float32(1 / (0.40 * half[1])), 0, 1)
+        fade = np.clip(1.15 - below * np.float32(1 / (0.40 * half[1])), 0, 1)
         return [
-            grow(light + fade * (image - share * np.float32(light / 255)), size)
+            light + fade * (image - share * np.float32(light / 255))
             for image, light in zip(mirrored, above, strict=True)
         ]
 
@@ -280,11 +311,11 @@ def _green(scene: Scene) -> Map:
 
 
 def _fresnel(geometry: Geometry, scene: Scene) -> Map:
-    """Return the reflectance of water for the angle at which each pixel looks at level ground."""
-    across, away = rows_to_metres(geometry, scene)
+    """Return the reflectance of water for the angle at which each row looks at level ground."""
+    _, away = rows_to_metres(geometry, scene)
     height_m = np.float32(geometry.camera_height_m)
     cosine = height_m / np.sqrt(height_m**2 + away[:, :1] ** 2)
-    reflectance: Map = np.repeat(0.02 + 0.98 * (1 - cosine) ** 5, across.shape[1], axis=1)
+    reflectance: Map = 0.02 + 0.98 * (1 - cosine) ** 5
     return reflectance
 
 

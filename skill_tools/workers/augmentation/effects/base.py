@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -406,15 +407,33 @@ class JoinedVeils:
         return self._change
 
 
-class Veils:
-    """Veils one behind another, as a stage: joined at the small size, so that all cost what one costs."""
+class Joining:
+    """Finds what veils one behind another do to a frame, as a stage that edits nothing itself.
+
+    Another thread can thus lay the veils over one frame while they are found for the next.
+    """
 
     def __init__(self, veils: Sequence[Veil]) -> None:
         self._joined = JoinedVeils(veils)
+        self.found: deque[Change | SparedAmong] = deque()
+        """For each frame that hasn't been laid over yet, in their order."""
+
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes given, as they are."""
+        self.found.append(self._joined.change(view))
+        return planes
+
+
+class Laying:
+    """Lays over frames what a stage before has found: joined at the small size, all cost what one costs."""
+
+    def __init__(self, found: deque[Change | SparedAmong]) -> None:
+        """Take a change from the left of `found` for each frame."""
+        self._found = found
         self._change: Change | SparedAmong | None = None
         self._adds: dict[str, list[Plane]] = {}
 
-    def apply(self, planes: Planes, view: View) -> Planes:
+    def apply(self, planes: Planes, view: View) -> Planes:  # noqa: ARG002 - every stage takes both
         """Return the planes of one frame edited, which are others than those given."""
         if not self._adds:
             self._multiplier = Multiplier(planes.size)
@@ -424,7 +443,7 @@ class Veils:
                 for name, plane in zip(("add", "add_u", "add_v"), (gains.y, gains.u, gains.v), strict=True)
             }
             self._growth = Growth({"gain": [gains.y, gains.u, gains.v], **self._adds})
-        change = self._joined.change(view)
+        change = self._found.popleft()
         if change is not self._change:
             self._change = change
             self._growth.follow(change.codes())
@@ -438,7 +457,9 @@ def joined(steps: Iterable[Veil | Stage]) -> Iterator[Stage]:
     """Yield the steps as stages in their order, neighbouring veils as one."""
     for are_veils, group in groupby(steps, lambda step: hasattr(step, "change")):
         if are_veils:
-            yield Veils([cast("Veil", step) for step in group])
+            joining = Joining([cast("Veil", step) for step in group])
+            yield joining
+            yield Laying(joining.found)
         else:
             yield from (cast("Stage", step) for step in group)
 

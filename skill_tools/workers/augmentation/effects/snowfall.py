@@ -34,6 +34,8 @@ _FLAKE_MM = 5.0
 _LENS_MM = 3.0  # opening of the lens; as the far is in focus, each flake's edge is blurred by as much
 _EXPOSURE_S = 1 / 250
 _KINDS = 32  # of flakes in a layer
+_FAR_M = 10.0
+_LEAST_PX = 0.5  # across; smaller ones from afar are part of the veil, and an encoder takes them for noise
 
 
 def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
@@ -46,7 +48,11 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.9 * strength, rng)
     wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
-    layers = tuple(_layer(scene.size, distance, strength, wind, rng) for distance in _DISTANCES_M)
+    layers = tuple(
+        _layer(scene.size, distance, strength, wind, rng)
+        for distance in _DISTANCES_M
+        if distance < _FAR_M or _FLAKE_MM / 1000 * _px_per_m(scene.size, distance) > _LEAST_PX
+    )
 
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, min(0.97, 1.25 * sky_luma), scene.levels)
@@ -67,11 +73,16 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     )
 
 
+def _px_per_m(size: tuple[int, int], distance: float) -> float:
+    """Return how many pixels of (width, height) a metre has at a distance in metres, for a lens of 58°."""
+    return 0.9 * max(size) / distance
+
+
 def _layer(
     size: tuple[int, int], distance: float, strength: float, wind: float, rng: np.random.Generator
 ) -> Layer:
     width, height = size
-    px_per_m = 0.9 * max(size) / distance
+    px_per_m = _px_per_m(size, distance)
     stamps = []
     for _ in range(_KINDS):
         across_mm = float(np.clip(rng.lognormal(np.log(_FLAKE_MM), 0.4), 2, 12))

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from skill_tools.media.atomic import whole_file
-from skill_tools.workers.augmentation import lamps, scene, windows
+from skill_tools.workers.augmentation import background, ground, lamps, scene, windows
 from skill_tools.workers.augmentation.effects import EFFECTS, Effect
 from skill_tools.workers.augmentation.effects.daylight import HOURS
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS
@@ -103,18 +103,18 @@ def parts(folder: str) -> dict[str, str]:
 
 
 _UNDERSTOOD = {
-    "Cuts": "is_cut",
-    "Camera": "_is_still",
-    "Sky": "_sky",
-    "Ground": "GroundColours",
-    "Whether it is ground": "_trust",
-    "Posts": "_upright",
-    "Horizon": "_horizon",
-    "Distance": "_depth",
-    "What falls already": "_something_falls",
-    "Dark and hazy sources": "Contrast",
+    "Cuts": (scene, "is_cut"),
+    "Camera": (background, "is_still"),
+    "Sky": (scene, "_sky"),
+    "Ground": (ground, "GroundColours"),
+    "Whether it is ground": (ground, "trust_in"),
+    "Posts": (ground, "_upright"),
+    "Horizon": (ground, "horizon_of"),
+    "Distance": (ground, "metres_to"),
+    "What falls already": (scene, "_something_falls"),
+    "Dark and hazy sources": (ground, "Contrast"),
 }
-"""What is understood of a scene, to the name in `scene` whose docstring says how."""
+"""What is understood of a scene, to the module and the name in it whose docstring says how."""
 
 _FOUND: Mapping[str, object] = {
     "Windows": windows.panes,
@@ -126,7 +126,7 @@ _FOUND: Mapping[str, object] = {
 
 
 def _understood() -> dict[str, object]:
-    return {what: getattr(scene, name) for what, name in _UNDERSTOOD.items()} | dict(_FOUND)
+    return {what: getattr(*place) for what, place in _UNDERSTOOD.items()} | dict(_FOUND)
 
 
 def _variable(variable: str, folder: str) -> str:

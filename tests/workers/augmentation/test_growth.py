@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from skill_tools.workers.augmentation.boxes import Box
-from skill_tools.workers.augmentation.effects.base import Change, FixedVeil, JoinedVeils, Spared
 from skill_tools.workers.augmentation.effects.growth import Growth
+from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, JoinedVeils, Spared
 from skill_tools.workers.augmentation.scene import View
 
 _SHAPE = (18, 32)

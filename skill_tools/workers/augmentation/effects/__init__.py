@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, joined
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage
 from skill_tools.workers.augmentation.effects.clouds import clear, overcast
 from skill_tools.workers.augmentation.effects.daylight import HOURS, daylight
 from skill_tools.workers.augmentation.effects.fog import fog
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS, indoor
+from skill_tools.workers.augmentation.effects.laying import joined
 from skill_tools.workers.augmentation.effects.night import night
 from skill_tools.workers.augmentation.effects.rain import rain
 from skill_tools.workers.augmentation.effects.snowfall import snow

@@ -5,9 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, FixedVeil, Grade, Parts, Veil, mix
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, mix
+from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
+from skill_tools.workers.augmentation.ground import guided_coefficients, halved
 from skill_tools.workers.augmentation.planes import Map, Planes
-from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View, guided_coefficients, halved
+from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View
 
 
 def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike

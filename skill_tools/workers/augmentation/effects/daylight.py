@@ -7,23 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import (
-    Change,
-    FixedVeil,
-    Grade,
-    Parts,
-    Stage,
-    SteadyVeil,
-    Veil,
-    depth_of,
-    mix,
-    stops_toward,
-    tint_of,
-)
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix, stops_toward, tint_of
 from skill_tools.workers.augmentation.effects.lamplight import illuminance, lamp_lit
 from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
+from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, SteadyVeil, Veil, depth_of
+from skill_tools.workers.augmentation.ground import FAR_M
 from skill_tools.workers.augmentation.planes import Levels
-from skill_tools.workers.augmentation.scene import FAR_M, Scene, View
+from skill_tools.workers.augmentation.scene import Scene, View
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import Change, Parts, SteadyVeil, depth_of, mix
+from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
+from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
 from skill_tools.workers.augmentation.scene import Scene, View
 
 _NOTED = 0.3  # of a veil

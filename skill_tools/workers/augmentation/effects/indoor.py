@@ -6,17 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import (
-    Change,
-    FixedVeil,
-    Grade,
-    Parts,
-    Stage,
-    Veil,
-    mix,
-    stops_toward,
-)
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix, stops_toward
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
+from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
 from skill_tools.workers.augmentation.scene import Scene
 
 

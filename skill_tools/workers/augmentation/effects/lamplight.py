@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.colour import GAMMA
-from skill_tools.workers.augmentation.effects.base import Change, tint_of
+from skill_tools.workers.augmentation.effects.base import tint_of
 from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates
+from skill_tools.workers.augmentation.effects.veils import Change
 from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, grow, scale
 from skill_tools.workers.augmentation.scene import Scene, View
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import (
-    Change,
-    FixedVeil,
-    Grade,
-    Parts,
-    Stage,
-    Veil,
-    mix,
-    stops_toward,
-    tint_of,
-)
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix, stops_toward, tint_of
 from skill_tools.workers.augmentation.effects.ground_plane import ground_coordinates, rows_to_metres
 from skill_tools.workers.augmentation.effects.lamplight import (
     LampColour,
@@ -26,6 +16,7 @@ from skill_tools.workers.augmentation.effects.lamplight import (
 )
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
 from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
+from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
 from skill_tools.workers.augmentation.planes import Map
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 

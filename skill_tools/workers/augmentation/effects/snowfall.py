@@ -7,15 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skill_tools.workers.augmentation.effects.base import (
-    Change,
-    Grade,
-    Parts,
-    Stage,
-    SteadyVeil,
-    depth_of,
-    mix,
-)
+from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
     Falling,
@@ -25,6 +17,7 @@ from skill_tools.workers.augmentation.effects.particles import (
     not_doubled,
     scattered,
 )
+from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 

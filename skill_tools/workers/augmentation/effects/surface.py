@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.boxes import Box
-from skill_tools.workers.augmentation.effects.base import (
-    Change,
-    Parts,
-    Spared,
-    SteadyVeil,
-    depth_of,
-    ground_of,
-    mix,
-)
+from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres
+from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
+from skill_tools.workers.augmentation.ground import spared
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View, spared
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _HALF = 0.5
 _TRUSTED = 0.5

@@ -157,7 +157,7 @@ class _Lane:
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
         self._evaluating = stack.enter_context(
-            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", when_idle=True))
+            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", last=True))
         )
 
     def enter(self, scene: Scene) -> None:

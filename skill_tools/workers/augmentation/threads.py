@@ -52,15 +52,6 @@ def go_last() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
 
 
-def go_when_idle() -> None:
-    """Let this thread have what time is left over, where the system can do that; else let it go last."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
-    else:
-        go_last()
-
-
 class Pump(Generic[T]):
     """Runs an iterator in a thread of its own, at most `ahead` items before they are asked for."""
 
@@ -108,9 +99,9 @@ class Pump(Generic[T]):
 class Sink(Generic[T]):
     """Hands items to a function in a thread of its own, at most `behind` of them waiting."""
 
-    def __init__(self, take: Callable[[T], None], *, behind: int, name: str, when_idle: bool = False) -> None:
-        """Start the thread, which on request has what processor time is left over."""
-        self._take, self._when_idle = take, when_idle
+    def __init__(self, take: Callable[[T], None], *, behind: int, name: str, last: bool = False) -> None:
+        """Start the thread, which goes last on request."""
+        self._take, self._last = take, last
         self._queue: Queue[T | None] = Queue(behind)
         self._error: BaseException | None = None
         self._stop = threading.Event()
@@ -139,8 +130,8 @@ class Sink(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
-        if self._when_idle:
-            go_when_idle()
+        if self._last:
+            go_last()
         try:
             while not self._stop.is_set():
                 with suppress(Empty):

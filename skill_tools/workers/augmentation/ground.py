@@ -32,6 +32,11 @@ _USUAL_SPREAD = 150
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
 
+def focal_px(size: tuple[int, int]) -> float:
+    """Return the focal length in pixels of (width, height): a lens that sees 58° across the longer side."""
+    return 0.9 * max(size)
+
+
 def camera_height_m(horizon: float) -> float:
     """Return an eye's height when the horizon is well within the picture, else that of an upper floor."""
     return 1.6 if horizon > 0.2 else 6.0
@@ -184,7 +189,7 @@ def metres_to(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> M
     lens, H 1.6 m when the horizon is in the picture and 6 m when the camera looks down.
     """
     height, width = ground.shape
-    focal = 0.9 * max(size) / size[1] * height
+    focal = focal_px(size) / size[1] * height
     rows = np.arange(height, dtype=np.float32)[:, None]
     below = np.maximum(rows - horizon * height, height * 0.012)
     by_row = np.minimum(focal * camera_height_m(horizon) / below, FAR_M)

@@ -103,8 +103,7 @@ class Odometer:
             return self._step
         agree = inliers.ravel() == 1
         turn = fitted[:, :2] / np.sqrt(max(float(np.linalg.det(fitted[:, :2])), 1e-9))
-        shifts = np.sort(new[agree] - old[agree] @ turn.T, axis=0)
-        shift = (shifts[(len(shifts) - 1) // 2] + shifts[len(shifts) // 2]) / 2  # the median
+        shift = np.median(new[agree] - old[agree] @ turn.T, axis=0)
         return np.column_stack([turn, shift])
 
     def _on_ground(self, points: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:

@@ -86,11 +86,6 @@ class Planes:
                 view.flags.writeable = False
         return cls(*views, frame=frame)
 
-    def into(self, frame: VideoFrame) -> None:
-        """Write the planes into a frame of their size, whose memory nobody else may hold."""
-        for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
-            _view(plane)[:] = values
-
     @property
     def editable(self) -> bool:
         """Whether they may be edited in place."""
@@ -102,18 +97,17 @@ class Planes:
 
     def own(self) -> Planes:
         """Return planes of the same content that may be edited: these, or a copy in a new frame."""
-        if self.editable:
-            return self
-        own = self.target()
-        own.y[:], own.u[:], own.v[:] = self.y, self.u, self.v
-        return own
+        return self if self.editable else Planes.of(self.in_new_frame())
 
     def framed(self) -> VideoFrame:
         """Return a `yuv420p` frame of this content: that whose memory they are, or a copy."""
-        if self.frame is not None:
-            return self.frame
+        return self.in_new_frame() if self.frame is None else self.frame
+
+    def in_new_frame(self) -> VideoFrame:
+        """Return a `yuv420p` frame of this content and of its own memory."""
         frame = VideoFrame(*self.size, "yuv420p")
-        self.into(frame)
+        for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
+            _view(plane)[:] = values
         return frame
 
     @property
@@ -137,10 +131,7 @@ class Planes:
 
 def copied(frame: VideoFrame) -> VideoFrame:
     """Return a `yuv420p` frame of its own memory, with the stamps of the one given."""
-    copy = VideoFrame(frame.width, frame.height, "yuv420p")
-    for values, given in zip(copy.planes, frame.planes, strict=False):
-        _view(values)[:] = _view(given)
-    return stamped(copy, frame)
+    return stamped(Planes.of(frame).in_new_frame(), frame)
 
 
 def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
 from pydantic import Field
 
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
@@ -188,10 +187,7 @@ class _Studio:
         return self._drawn(planes, *_even(*planes.size, at_most=REFERENCE_HEIGHT))
 
     def _drawn(self, planes: Planes, width: int, height: int) -> Picture:
-        frame = VideoFrame(*planes.size, "yuv420p")
-        drawn = Planes.of(frame)
-        drawn.y[:], drawn.u[:], drawn.v[:] = planes.y, planes.u, planes.v
-        return as_picture(frame, self._info, width, height)
+        return as_picture(planes.framed(), self._info, width, height)
 
     def _titled(self, picture: Picture, wish: Wish | None) -> Picture:
         """Write over a picture what it is; the original's words stand left, the variant's right."""

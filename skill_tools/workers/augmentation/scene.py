@@ -25,6 +25,7 @@ from skill_tools.workers.augmentation.ground import (
     GroundColours,
     camera_height_m,
     components,
+    focal_px,
     guided,
     halved,
     horizon_of,
@@ -131,7 +132,7 @@ class Scene:
     def focal(self) -> float:
         """Focal length in pixels of the small size, of a lens that sees 58° across its longer side."""
         columns: int = self.geometry.ground.shape[1]
-        return 0.9 * max(self.size) / self.size[0] * columns
+        return focal_px(self.size) / self.size[0] * columns
 
     @cached_property
     def lights(self) -> Lights:

@@ -43,13 +43,14 @@ class Growth:
             for name, full in self._full:
                 cv2.resize(codes[name], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
             return
+        rows = next(iter(codes.values())).shape[0]
         for names, boxes in changed:
             targets: dict[tuple[int, ...], list[tuple[Plane, Plane]]] = {}
             for name, full in self._full:
                 if name in names:
                     targets.setdefault(full.shape, []).append((codes[name], full))
             for box in boxes:
-                at_once = self._at_once(box, next(iter(codes.values())).shape[0])
+                at_once = self._at_once(box, rows)
                 for pairs in targets.values():
                     for part in [pairs] if at_once else [[pair] for pair in pairs]:
                         self._grow(part, box)
@@ -64,7 +65,8 @@ class Growth:
             return None
         changes = {name: cv2.absdiff(part, self._codes[name]) for name, part in codes.items()}
         area = {name: cv2.countNonZero(part) for name, part in changes.items()}
-        if self._cost(area) >= _MOST * next(iter(codes.values())).size:
+        limit = _MOST * next(iter(codes.values())).size
+        if self._cost(area) >= limit:
             return None
         most = max(area.values())
         # What mirrors things changes in more places than what they hide.
@@ -75,8 +77,7 @@ class Growth:
             if names
         ]
         cells = {name: sum(box.area for box in boxes) for names, boxes in changed for name in names}
-        cost = self._cost(cells) * self._cell**2
-        return changed if cost < _MOST * next(iter(codes.values())).size else None
+        return changed if self._cost(cells) * self._cell**2 < limit else None
 
     def _cost(self, area: Mapping[str, int]) -> float:
         """Return the mean of an area of each map, by how large it is grown."""

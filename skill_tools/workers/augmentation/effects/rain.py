@@ -17,6 +17,7 @@ from skill_tools.workers.augmentation.effects.particles import (
 )
 from skill_tools.workers.augmentation.effects.splashes import Splashes
 from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
+from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
@@ -76,7 +77,7 @@ def _layer(
     size: tuple[int, int], distance: float, strength: float, wind: float, rng: np.random.Generator
 ) -> Layer:
     width, height = size
-    px_per_m = 0.9 * max(size) / distance
+    px_per_m = focal_px(size) / distance
     stamps = []
     for _ in range(_KINDS):
         drop_mm = min(4.0, 1.2 + float(rng.exponential(0.7)))

@@ -34,7 +34,7 @@ class SensorNoise:
         planes = planes.own()
         if self._index is None:
             self._make(planes.y.shape)
-        begun = self._index is not None and self._index == view.index - 1
+        begun = self._index == view.index - 1
         for index in range(view.index if begun else view.index - _LINGERS + 1, view.index + 1):
             self._renew(index)
         self._index = view.index

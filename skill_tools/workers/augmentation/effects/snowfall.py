@@ -18,6 +18,7 @@ from skill_tools.workers.augmentation.effects.particles import (
     scattered,
 )
 from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
+from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 
@@ -44,7 +45,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     layers = tuple(
         _layer(scene.size, distance, strength, wind, rng)
         for distance in _DISTANCES_M
-        if distance < _FAR_M or _FLAKE_MM / 1000 * _px_per_m(scene.size, distance) > _LEAST_PX
+        if distance < _FAR_M or _FLAKE_MM / 1000 * focal_px(scene.size) / distance > _LEAST_PX
     )
 
     def falling(sky_luma: float) -> Stage:
@@ -66,16 +67,11 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     )
 
 
-def _px_per_m(size: tuple[int, int], distance: float) -> float:
-    """Return how many pixels of (width, height) a metre has at a distance in metres, for a lens of 58°."""
-    return 0.9 * max(size) / distance
-
-
 def _layer(
     size: tuple[int, int], distance: float, strength: float, wind: float, rng: np.random.Generator
 ) -> Layer:
     width, height = size
-    px_per_m = _px_per_m(size, distance)
+    px_per_m = focal_px(size) / distance
     stamps = []
     for _ in range(_KINDS):
         across_mm = float(np.clip(rng.lognormal(np.log(_FLAKE_MM), 0.4), 2, 12))

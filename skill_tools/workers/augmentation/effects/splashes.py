@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.ground_plane import paved
 from skill_tools.workers.augmentation.effects.particles import Specks
+from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, rounded
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
@@ -135,7 +136,7 @@ class Sites:
         pixels and a height H of the camera (Hartley and Zisserman, "Multiple View Geometry", §8).
         """
         width, height = scene.size
-        focal, camera_m = 0.9 * max(scene.size), scene.geometry.camera_height_m
+        focal, camera_m = focal_px(scene.size), scene.geometry.camera_height_m
         below = np.arange(height) + 0.5 - scene.geometry.horizon * height
         away = focal * camera_m / np.maximum(below, 0.02 * height)
         told_apart = _SPECK_M * focal
@@ -199,7 +200,7 @@ class Stamps:
     @classmethod
     def drawn(cls, scales: Real, scene: Scene) -> Self:
         """Draw all stamps for scales in pixels to a metre."""
-        height_m, focal = scene.geometry.camera_height_m, 0.9 * max(scene.size)
+        height_m, focal = scene.geometry.camera_height_m, focal_px(scene.size)
         parts = [
             part
             for scale in scales.tolist()

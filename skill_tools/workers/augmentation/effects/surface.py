@@ -166,8 +166,8 @@ class WetGround:
             self._geometry = view.geometry
             self._lay(view)
             source = self._scene.background if self._scene.still else view.small
-            self._images = self._mirrored((source.y,), self._above[:1])
-            add = self._add_black + self._share * grow(self._images[0], source.size)
+            (self._image,) = self._mirrored((source.y,), self._above[:1])
+            add = self._add_black + self._share * grow(self._image, source.size)
             self._change = Change(1 - self._loss, add, *self._add_chroma)
         if not self._scene.still or not cv2.countNonZero(view.foreground):
             return self._change
@@ -176,13 +176,13 @@ class WetGround:
     def _thrown(self, view: View) -> tuple[Box, Map]:
         """Return what the mirror shows of what passes, in codes of luma more than without it, and where."""
         passing, background = view.foreground, self._scene.background.y
-        half = self._images[0].shape[::-1]
+        half = self._image.shape[::-1]
         _, marks = cv2.threshold(passing, 0, 255, cv2.THRESH_BINARY)
         marks = cv2.resize(marks, half, interpolation=cv2.INTER_AREA)
         columns = np.flatnonzero(marks.max(axis=0))
         # Where nothing moves, the mirror is without the source's noise.
         luma = cv2.copyTo(view.small.y, passing, background.copy())
-        usual = self._images[0]
+        usual = self._image
         change = np.zeros_like(usual)
         change[:, columns] = self._mirrored((luma,), self._above[:1], columns, passing)[0] - usual[:, columns]
         height, width = passing.shape

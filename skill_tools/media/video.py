@@ -56,7 +56,7 @@ _COARSE_TICK_S = Fraction(1, 2000)
 
 
 def read_frames(
-    path: Path, *, skipped: list[str] | None = None, start_s: float = -math.inf
+    path: Path, *, skipped: list[str] | None = None, start_s: float = -math.inf, threads: int = 0
 ) -> Iterator[VideoFrame]:
     """Yield the frames of a clip in presentation order, upright, each with its own time stamp.
 
@@ -72,6 +72,9 @@ def read_frames(
     Frames shown before `start_s` are left out; MP4 and Matroska are entered at the key frame before it,
     other containers are decoded from their start.
 
+    The decoder's `threads` are as many as it thinks best when 0. Two take a quarter more processor time
+    than one, so where cores have other work anyway, fewer are better.
+
     Raises:
         ClipError: the clip can't be opened, or no frame of it can be decoded.
     """
@@ -79,13 +82,13 @@ def read_frames(
     before = len(skipped)
     last: int | None = None
     try:
-        for frame in _read(path, skipped, start_s=start_s, strict=True):
+        for frame in _read(path, skipped, start_s=start_s, threads=threads):
             last = frame.pts
             yield frame
     except av.error.FFmpegError:
         # Frames that other threads held are lost with the broken one, so the rest is read with one thread.
         del skipped[before:]
-        for frame in _read(path, skipped, start_s=start_s, strict=False):
+        for frame in _read(path, skipped, start_s=start_s, threads=1):
             if last is None or (frame.pts or 0) > last:
                 last = frame.pts
                 yield frame
@@ -411,23 +414,21 @@ def _graph_for(filters: list[tuple[str, str]], frame: VideoFrame) -> av.filter.G
     return graph
 
 
-def _read(path: Path, skipped: list[str], *, start_s: float, strict: bool) -> Iterator[VideoFrame]:
-    """Yield frames as they are to be shown, with stamps; fast when `strict`, else lenient on one thread.
+def _read(path: Path, skipped: list[str], *, start_s: float, threads: int) -> Iterator[VideoFrame]:
+    """Yield frames as they are to be shown, with stamps; one thread decodes around what is broken.
 
     Raises:
-        FFmpegError: the decoder refuses a packet, and `strict` it is.
+        FFmpegError: the decoder refuses a packet, and has several threads.
     """
     with open_clip(path) as container:
         stream = video_stream(container, path)
-        if strict:
-            stream.thread_type = "AUTO"
-        else:
-            stream.codec_context.thread_count = 1
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
         stamper = _Stamper(stream, clock_start_s(container))
         shown = _Shown()
         if start_s > 0 and container.format.name in _ENTERED_ANYWHERE:
             container.seek(round(start_s * av.time_base))
-        for decoded in _decode(container, stream, skipped, strict=strict):
+        for decoded in _decode(container, stream, skipped, strict=threads != 1):
             if stamper.stamp(decoded) > start_s:
                 yield from shown.frames(decoded)
         yield from shown.rest()

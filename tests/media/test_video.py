@@ -187,7 +187,8 @@ def test_sound_comes_along(tmp_path: Path, sound: str, kept: str) -> None:
     assert bool(notes) == (sound != kept)
 
 
-def test_broken_packets_are_decoded_around_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [0, 1])
+def test_broken_packets_are_decoded_around_and_told(tmp_path: Path, threads: int) -> None:
     """Damage in the middle costs the frames it hit, not those behind them."""
     source = make_clip(tmp_path / "in.avi", codec="png", pix_fmt="rgb24")
     data = bytearray(source.read_bytes())
@@ -195,13 +196,16 @@ def test_broken_packets_are_decoded_around_and_told(tmp_path: Path) -> None:
     data[header : header + 20] = bytes(20)
     source.write_bytes(bytes(data))
     skipped: list[str] = []
-    frames = list(read_frames(source, skipped=skipped))
+    frames = list(read_frames(source, skipped=skipped, threads=threads))
     assert len(frames) == 11
     assert len(skipped) == 1
 
 
+@pytest.mark.parametrize("threads", [0, 1])
 @pytest.mark.parametrize(("codec", "frames"), [("libx264", 40), ("libx265", 34)])
-def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frames: int) -> None:
+def test_what_a_decoder_mends_or_drops_is_told(
+    tmp_path: Path, codec: str, frames: int, threads: int
+) -> None:
     """H.264's decoder invents the lost part of a picture, HEVC's leaves pictures out; both are counted."""
     options = {"g": "8", "x265-params": "keyint=8:log-level=none"}
     source = make_clip(tmp_path / "in.mp4", codec=codec, stamps=range(40), options=options)
@@ -212,7 +216,7 @@ def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frame
     data[position + size * 3 // 4 : position + size] = bytes(size - size * 3 // 4)
     source.write_bytes(bytes(data))
     skipped: list[str] = []
-    assert len(list(read_frames(source, skipped=skipped))) >= frames - 1
+    assert len(list(read_frames(source, skipped=skipped, threads=threads))) >= frames - 1
     assert 1 <= len(skipped) <= 8
 
 
@@ -247,6 +251,17 @@ def test_a_clip_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path: Path) -> N
     data = (tmp_path / "in.mp4").read_bytes()
     (tmp_path / "in.mp4").write_bytes(data[: len(data) * 3 // 4])
     assert 0 < len(times_of(tmp_path / "in.mp4")) < 60
+
+
+def test_frames_do_not_hang_on_the_decoders_threads(tmp_path: Path) -> None:
+    """One thread decodes the very pictures that several do."""
+    source = make_clip(tmp_path / "in.mp4", stamps=range(20))
+    one, several = (
+        [(frame.pts, frame.to_ndarray().tobytes()) for frame in read_frames(source, threads=threads)]
+        for threads in (1, 3)
+    )
+    assert len(one) == 20
+    assert one == several
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.avi", "in.ts"])

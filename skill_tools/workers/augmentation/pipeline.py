@@ -35,7 +35,7 @@ from skill_tools.workers.augmentation.scene import (
     spread,
     understand,
 )
-from skill_tools.workers.augmentation.threads import Pump, Sink, Timer
+from skill_tools.workers.augmentation.threads import Pump, Sink, Timer, cores
 
 _SAMPLES = 6
 _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understood, for want of other work
@@ -281,7 +281,7 @@ def _sampled(info: ClipInfo) -> frozenset[int]:
 
 
 def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> Iterator[Decoded]:
-    frames = read_frames(path, skipped=skipped)
+    frames = read_frames(path, skipped=skipped, threads=max(1, cores() // 2))
     previous: Decoded | None = None
     for index in count():
         with timer.spent_on("decode"):

@@ -203,9 +203,7 @@ def test_broken_packets_are_decoded_around_and_told(tmp_path: Path, threads: int
 
 @pytest.mark.parametrize("threads", [0, 1])
 @pytest.mark.parametrize(("codec", "frames"), [("libx264", 40), ("libx265", 34)])
-def test_what_a_decoder_mends_or_drops_is_told(
-    tmp_path: Path, codec: str, frames: int, threads: int
-) -> None:
+def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frames: int, threads: int) -> None:
     """H.264's decoder invents the lost part of a picture, HEVC's leaves pictures out; both are counted."""
     options = {"g": "8", "x265-params": "keyint=8:log-level=none"}
     source = make_clip(tmp_path / "in.mp4", codec=codec, stamps=range(40), options=options)

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
+from itertools import groupby
 from math import lcm
+from operator import attrgetter
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +24,10 @@ _MORE = 0.6  # of what changes most
 _MOST = 0.35  # of what growing everything takes; if more has changed, that is quicker
 
 
+_Target: TypeAlias = tuple[Plane, tuple[Plane, ...]]
+"""A small map and the planes of one size that are to show it."""
+
+
 class Growth:
     """Small maps interpolated up to planes' sizes, in memory that stays its own.
 
@@ -31,7 +38,12 @@ class Growth:
 
     def __init__(self, full: Mapping[str, Sequence[Plane]]) -> None:
         """Grow each map into the arrays of bytes that `full` names for it."""
-        self._full = [(name, plane) for name, planes in full.items() for plane in planes]
+        # What is as large as the one before it is a copy of that.
+        self._full: list[tuple[str, tuple[Plane, ...]]] = [
+            (name, tuple(same))
+            for name, planes in full.items()
+            for _, same in groupby(planes, attrgetter("shape"))
+        ]
         self._codes: Mapping[str, Plane] = {}
         self._unit = self._cell = 0
 
@@ -40,25 +52,27 @@ class Growth:
         changed = self._changed(codes)
         self._codes = codes
         if changed is None:
-            for name, full in self._full:
+            for name, (full, *copies) in self._full:
                 cv2.resize(codes[name], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+                for copy in copies:
+                    copy[:] = full
             return
         rows = next(iter(codes.values())).shape[0]
         for names, boxes in changed:
-            targets: dict[tuple[int, ...], list[tuple[Plane, Plane]]] = {}
+            targets: dict[tuple[int, ...], list[_Target]] = {}
             for name, full in self._full:
                 if name in names:
-                    targets.setdefault(full.shape, []).append((codes[name], full))
+                    targets.setdefault(full[0].shape, []).append((codes[name], full))
             for box in boxes:
                 at_once = self._at_once(box, rows)
-                for pairs in targets.values():
-                    for part in [pairs] if at_once else [[pair] for pair in pairs]:
-                        self._grow(part, box)
+                for parts in targets.values():
+                    for some in [parts] if at_once else [[part] for part in parts]:
+                        self._grow(some, box)
 
     def _changed(self, codes: Mapping[str, Plane]) -> list[tuple[set[str], list[Box]]] | None:
         """Return which maps changed with boxes, in cells, that hold their changes; None for everything."""
         if not self._codes:
-            self._unit = lcm(*(_unit(codes[name].shape, full.shape) for name, full in self._full))
+            self._unit = lcm(*(_unit(codes[name].shape, full.shape) for name, (full, *_) in self._full))
             self._cell = self._unit * -(-_CELL // self._unit)
             return None
         if self._cell > _LARGEST_CELL:
@@ -81,7 +95,7 @@ class Growth:
 
     def _cost(self, area: Mapping[str, int]) -> float:
         """Return the mean of an area of each map, by how large it is grown."""
-        sizes = [(area[name], plane.size) for name, plane in self._full]
+        sizes = [(area[name], full.size) for name, (full, *_) in self._full]
         return sum(part * size for part, size in sizes) / sum(size for _, size in sizes)
 
     def _at_once(self, box: Box, rows: int) -> bool:
@@ -93,19 +107,21 @@ class Growth:
         inside = box.top > 0 and box.bottom * self._cell + 2 * self._unit <= rows
         return inside and box.area * self._cell**2 <= _SMALL
 
-    def _grow(self, pairs: Sequence[tuple[Plane, Plane]], box: Box) -> None:
-        """Grow maps within a box, in cells, into planes of one size: one under the other, all at once."""
-        codes, full = pairs[0]
+    def _grow(self, parts: Sequence[_Target], box: Box) -> None:
+        """Grow maps within a box, in cells, to one size: one under the other, all at once."""
+        small, (large, *_) = parts[0]
         rows, columns = (
-            _Span.around(cells.start, cells.stop, self._cell, self._unit, little, large)
-            for cells, little, large in zip(box.slices, codes.shape, full.shape, strict=True)
+            _Span.around(cells.start, cells.stop, self._cell, self._unit, *lengths)
+            for *lengths, cells in zip(small.shape, large.shape, box.slices, strict=True)
         )
-        place = rows.source, columns.source
-        given = codes[place] if len(pairs) == 1 else cv2.vconcat([codes[place] for codes, _ in pairs])
-        grown = cv2.resize(given, (columns.length, rows.length * len(pairs)), interpolation=cv2.INTER_LINEAR)
-        for above, (_, full) in enumerate(pairs):
-            part = grown[above * rows.length : (above + 1) * rows.length]
-            full[rows.target, columns.target] = part[rows.inner, columns.inner]
+        place, target = (rows.source, columns.source), (rows.target, columns.target)
+        given = small[place] if len(parts) == 1 else cv2.vconcat([codes[place] for codes, _ in parts])
+        grown = cv2.resize(given, (columns.length, rows.length * len(parts)), interpolation=cv2.INTER_LINEAR)
+        for above, (_, full) in enumerate(parts):
+            begin = above * rows.length + rows.inner.start
+            part = grown[begin : begin + rows.inner.stop - rows.inner.start, columns.inner]
+            for each in full:
+                each[target] = part
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,9 @@ class Growth:
         rows = next(iter(codes.values())).shape[0]
         for names, boxes in changed:
             targets: dict[tuple[int, ...], list[_Target]] = {}
-            for name, full in self._full:
+            for name, planes in self._full:
                 if name in names:
-                    targets.setdefault(full[0].shape, []).append((codes[name], full))
+                    targets.setdefault(planes[0].shape, []).append((codes[name], planes))
             for box in boxes:
                 at_once = self._at_once(box, rows)
                 for parts in targets.values():

@@ -315,8 +315,7 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
     np.clip(left, 0, 1, out=left)
     left *= ground
     if still:
-        for hat, apart in ((cv2.MORPH_TOPHAT, -darker), (cv2.MORPH_BLACKHAT, darker)):
-            left = left * (1 - _upright(luma, hat) * np.clip((apart - 0.03) / 0.05, 0, 1))
+        left *= 1 - _upright(luma)
     return left
 
 
@@ -328,18 +327,30 @@ def _around(luma: Map, ground: Map) -> Map:
     return grow(cv2.blur(luma_of_ground, (side, side)) / weight, luma.shape[::-1])
 
 
-def _upright(luma: Map, hat: int) -> Map:
+def _upright(luma: Map) -> Map:
     """Return where something thin stands: narrow along the row, and that over a tenth of the height.
 
-    Top hat for what is bright, bottom hat for what is dark, along rows, opened along columns. A line on the
-    ground that leads straight away from the camera passes for a post.
+    Top hat for what is brighter than what lies behind it, bottom hat for what is darker, along rows, opened
+    along columns: a post may be brighter than the grass behind its foot and darker than the road above. A
+    line on the ground that leads straight away from the camera passes for a post.
     """
-    height, width = luma.shape
-    narrow = cv2.blur(cv2.morphologyEx(luma, hat, np.ones((1, width // 24 | 1))), (1, 5))
-    tall = cv2.morphologyEx(narrow, cv2.MORPH_OPEN, np.ones((height // 10 | 1, 1)))
-    # A pixel to the sides, whose edge the ground's map would lap over.
-    stands: Map = cv2.blur(np.clip((tall - 0.02) / 0.04, 0, 1), (3, 1))
-    return stands
+    height = luma.shape[0]
+    # Along what stands the texture of the ground averages out; a pixel to the sides, since posts lean.
+    even, near = (cv2.blur(luma, (1, rows | 1)) for rows in (height // 16, height // 48))
+    along = np.ones((height // 10 | 1, 1))
+    tall = cv2.morphologyEx(cv2.dilate(_thin(even), np.ones((1, 3))), cv2.MORPH_OPEN, along)
+    # Averaging goes beyond its ends, and that to its sides.
+    there = cv2.min(tall, _thin(near))
+    stands: Map = np.clip((there - np.float32(0.015)) / np.float32(0.03), 0, 1)
+    # What is beside it in half a pixel of the small size, the ground's map would lap over.
+    return cv2.blur(stands, (3, 1))
+
+
+def _thin(luma: Map) -> Map:
+    """Return by how much narrow things differ from what is beside them in their row."""
+    along = np.ones((1, luma.shape[1] // 40 | 1))
+    bright, dark = (cv2.morphologyEx(luma, hat, along) for hat in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    return cv2.max(bright, dark)
 
 
 def where_above(values: Plane | Map, limit: float) -> Plane | Map:

@@ -66,6 +66,18 @@ def test_a_post_on_the_ground_is_no_ground(make_street: Callable[..., Path]) -> 
     assert geometry.ground[92:95, 100:140].mean() > 0.8
 
 
+def test_a_post_before_two_grounds_is_no_ground(make_street: Callable[..., Path]) -> None:
+    """It may be darker than the road behind it, and brighter than the grass before its foot."""
+    frames = list(small_frames(make_street()))[::2]
+    for frame in frames:
+        frame.y[112:] -= 24
+        frame.y[80:140, 150:153] = 106
+    ground = understand(frames, (192, 144), LEVELS).geometry.ground
+    assert ground[84:104, 151].mean() < 0.3
+    assert ground[118:136, 151].mean() < 0.3
+    assert ground[118:, 20:130].mean() > 0.9
+
+
 def foliage(seed: int = 3) -> Planes:
     """Return a picture of leaves from its upper edge to its lower."""
     leaves = np.random.default_rng(seed).integers(30, 230, (36, 48), dtype=np.uint8)

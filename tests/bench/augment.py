@@ -222,7 +222,7 @@ def together(folder: Path, rounds: int) -> None:
     """Print what variants of one clip take in one pass of the worker, one by one, and transcoded bare."""
     clip, config = folder / "720p.mp4", folder / "config.yaml"
     frames = probe(clip).frames or 1
-    print("\nseveral variants of the 720p clip: time by the same ones made one by one, and by bare transcodes")
+    print("\nseveral variants of the 720p clip: time by the same made one by one, and by bare transcodes")
     for wishes in (SEVERAL[:2], SEVERAL):
         out = folder / "several"
         shared = [measured(make_all, config, clip, out, wishes) for _ in range(rounds)]

@@ -308,9 +308,9 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """
     luma = frame.y * np.float32(1 / 255)
-    darker = _around(luma, ground)
-    darker -= luma
-    left: Map = darker * np.float32(-1 / 0.10)
+    left = _around(luma, ground)
+    left -= luma
+    left *= np.float32(-1 / 0.10)
     left += np.float32(2.6)
     np.clip(left, 0, 1, out=left)
     left *= ground
@@ -339,10 +339,10 @@ def _upright(luma: Map) -> Map:
     even, near = (cv2.blur(luma, (1, rows | 1)) for rows in (height // 16, height // 48))
     along = np.ones((height // 10 | 1, 1))
     tall = cv2.morphologyEx(cv2.dilate(_thin(even), np.ones((1, 3))), cv2.MORPH_OPEN, along)
-    # Averaging goes beyond its ends, and that to its sides.
+    # Averaging reached beyond its ends, and the pixel beyond its sides.
     there = cv2.min(tall, _thin(near))
     stands: Map = np.clip((there - np.float32(0.015)) / np.float32(0.03), 0, 1)
-    # What is beside it in half a pixel of the small size, the ground's map would lap over.
+    # A pixel to the sides again, over whose edge the ground's map would lap.
     return cv2.blur(stands, (3, 1))
 
 

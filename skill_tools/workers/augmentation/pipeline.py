@@ -1,7 +1,7 @@
 """Decode once, edit for each variant, encode each: the clip streams through, and nothing is held for long.
 
 A thread decodes, two edit, one a variant encodes, and one evaluates samples. The encoders are what takes
-the time; all others go last and fill their gaps.
+the time; all others give way and fill their gaps.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _SAMPLES = 6
 _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understood, for want of other work
 _QUEUE_BYTES = 16 << 20
 _QUEUE_FRAMES = 12
+_MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
 
 
 class Decoded:
@@ -157,7 +158,7 @@ class _Lane:
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
         self._evaluating = stack.enter_context(
-            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", last=True))
+            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", gives_way=True))
         )
 
     def enter(self, scene: Scene) -> None:
@@ -281,7 +282,8 @@ def _sampled(info: ClipInfo) -> frozenset[int]:
 
 
 def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> Iterator[Decoded]:
-    frames = read_frames(path, skipped=skipped, threads=max(1, cores() // 2))
+    threads = max(1, min(cores() // 2, _MOST_DECODING))
+    frames = read_frames(path, skipped=skipped, threads=threads)
     previous: Decoded | None = None
     for index in count():
         with timer.spent_on("decode"):

@@ -15,10 +15,12 @@ from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
+import cv2
+
 T = TypeVar("T")
 
 _LOOK_UP_S = 0.1
-_LAST = 10
+_NICE = 10
 
 
 class Timer:
@@ -41,30 +43,28 @@ class Timer:
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processors this process may use, by its binding and its container's quota."""
+    return cv2.getNumberOfCPUs()
 
 
-def go_last() -> None:
-    """Let every other thread of the machine go before this one, where the system has priorities for threads.
+def give_way() -> None:
+    """Let threads of usual priority go before this one, where the system has priorities for threads.
 
     An encoder's threads wait for each other, so each that is held up holds up all: they are the ones to go
     first, and all else fits into the gaps that they leave. Some 10 % of a variant's time were seen to hang
-    on that with two cores. Not the very last: beside two busy programs of the same session a variant took
-    52 s at a nice value of 19 and 10 s at this one, while it takes 4 s at either alone.
+    on that with two cores. It isn't put last of all: beside two busy programs of the same session a variant
+    took 52 s at a nice value of 19 and 10 s at this one, while it takes 4 s at either alone.
     """
     if sys.platform == "linux":  # elsewhere a thread's number would be taken for a process's
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class Pump(Generic[T]):
     """Runs an iterator in a thread of its own, at most `ahead` items before they are asked for."""
 
     def __init__(self, make: Callable[[], Iterator[T]], *, ahead: int, name: str) -> None:
-        """Start the thread, which goes last."""
+        """Start the thread, which gives way to others."""
         self._make = make
         self._queue: Queue[T | BaseException | None] = Queue(ahead)
         self._stop = threading.Event()
@@ -87,7 +87,7 @@ class Pump(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
-        go_last()
+        give_way()
         try:
             for item in self._make():
                 if not self._put(item):
@@ -107,9 +107,9 @@ class Pump(Generic[T]):
 class Sink(Generic[T]):
     """Hands items to a function in a thread of its own, at most `behind` of them waiting."""
 
-    def __init__(self, take: Callable[[T], None], *, behind: int, name: str, last: bool = False) -> None:
-        """Start the thread, which goes last on request."""
-        self._take, self._last = take, last
+    def __init__(self, take: Callable[[T], None], *, behind: int, name: str, gives_way: bool = False) -> None:
+        """Start the thread, which gives way to the others on request."""
+        self._take, self._gives_way = take, gives_way
         self._queue: Queue[T | None] = Queue(behind)
         self._error: BaseException | None = None
         self._stop = threading.Event()
@@ -138,8 +138,8 @@ class Sink(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
-        if self._last:
-            go_last()
+        if self._gives_way:
+            give_way()
         try:
             while not self._stop.is_set():
                 with suppress(Empty):

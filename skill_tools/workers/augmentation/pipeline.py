@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from av.video.frame import VideoFrame
 
@@ -35,7 +37,9 @@ from skill_tools.workers.augmentation.scene import (
     spread,
     understand,
 )
-from skill_tools.workers.augmentation.threads import Pump, Sink, Timer, cores
+from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
+
+T = TypeVar("T")
 
 _SAMPLES = 6
 _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understood, for want of other work
@@ -103,24 +107,20 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
     timer = Timer()
     with ExitStack() as stack:
         lanes = [_Lane(source, job, stack, timer) for job in jobs]
-        decoded = stack.enter_context(
-            closing(
-                Pump(
-                    lambda: _decoded(source.path, levels, skipped, timer),
-                    ahead=_frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES),
-                    name="decode",
-                )
-            )
-        )
-        begun = stack.enter_context(
-            closing(Pump(lambda: _begun(decoded.items(), source, levels, lanes, timer), ahead=1, name="edit"))
-        )
-        finished = stack.enter_context(
-            closing(Pump(lambda: (frame.finished(timer) for frame in begun.items()), ahead=1, name="finish"))
+        ahead = _frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES)
+        at_once = stack.enter_context(ThreadPoolExecutor(1, "understand"))
+        decoded = _pump(_decoded(source.path, levels, skipped, timer), ahead, "decode", stack)
+        begun = _pump(_begun(decoded.items(), source, levels, lanes, timer, at_once), 1, "edit", stack)
+        finished = _pump((frame.finished(timer) for frame in begun.items()), 1, "finish", stack)
+        courtesy = Courtesy(
+            (decoded, begun, finished, *(lane.evaluating for lane in lanes)),
+            [lane.encoding for lane in lanes],
         )
         sampled = _sampled(source)
-        for frame in finished.items():
+        for frame in finished.items(courtesy.look_after):
+            courtesy.look_after()
             frame.lane.take(frame, sampled=frame.item.index in sampled)
+        courtesy.end()
         for lane in lanes:
             lane.finish()
     timings = timer.seconds | {"total": time.perf_counter() - started}
@@ -156,9 +156,9 @@ class _Lane:
         self._relay = Relay(())
         self._writer = stack.enter_context(_writer(source, job))
         behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
-        self._encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
-        self._evaluating = stack.enter_context(
-            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate", gives_way=True))
+        self.encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
+        self.evaluating = stack.enter_context(
+            closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate"))
         )
 
     def enter(self, scene: Scene) -> None:
@@ -178,16 +178,16 @@ class _Lane:
     def take(self, done: _Begun, *, sampled: bool) -> None:
         """Pass an edited frame on to the encoder, and if `sampled` to the evaluators."""
         if sampled:
-            self._evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
-        self._encoding.put(stamped(done.planes.framed(), done.item.frame))
+            self.evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
+        self.encoding.put(stamped(done.planes.framed(), done.item.frame))
         self.told.frames += 1
         self._job.advance()
 
     def finish(self) -> None:
         """Wait until all is encoded and evaluated."""
-        self._encoding.finish()
+        self.encoding.finish()
         self._writer.drain()
-        self._evaluating.finish()
+        self.evaluating.finish()
         self.told.notes += self._writer.notes
 
     def _encode(self, frame: VideoFrame) -> None:
@@ -197,6 +197,10 @@ class _Lane:
     def _evaluate(self, given: tuple[Planes, Planes, Map]) -> None:
         with self._timer.spent_on("evaluate"):
             self._job.evaluation.see(*given)
+
+
+def _pump(items: Iterator[T], ahead: int, name: str, stack: ExitStack) -> Pump[T]:
+    return stack.enter_context(closing(Pump(items, ahead=ahead, name=name)))
 
 
 def _writer(source: ClipInfo, job: Job) -> ClipWriter:
@@ -215,15 +219,25 @@ def _writer(source: ClipInfo, job: Job) -> ClipWriter:
 
 
 def _begun(
-    items: Iterator[Decoded], source: ClipInfo, levels: Levels, lanes: Sequence[_Lane], timer: Timer
+    items: Iterator[Decoded],
+    source: ClipInfo,
+    levels: Levels,
+    lanes: Sequence[_Lane],
+    timer: Timer,
+    at_once: Executor,
 ) -> Iterator[_Begun]:
     """Yield each frame, once for each variant, edited by the first of its stages."""
-    for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
+
+    def understood(samples: Sequence[Planes]) -> Scene:
         with timer.spent_on("understand"):
             scene = understand(samples, (source.width, source.height), levels)
         for lane in lanes:
             lane.enter(scene)
-        tracker = Tracker(scene)
+        return scene
+
+    for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
+        # All wait for this, so a thread that goes last is not the one to do it.
+        tracker = Tracker(at_once.submit(understood, samples).result())
         for item in scene_frames:
             with timer.spent_on("effects"):
                 view = tracker.look(item.planes, item.index, item.time_s)

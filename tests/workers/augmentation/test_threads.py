@@ -1,4 +1,4 @@
-"""Threads that make ahead and take behind: order, errors, an end, and who goes first."""
+"""Threads that make ahead and take behind: order, errors, an end, relief, and who goes first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from itertools import count
 
 import pytest
 
-from skill_tools.workers.augmentation.threads import Pump, Sink
+from skill_tools.workers.augmentation.threads import Courtesy, Duty, Pump, Sink
 
 
 def _failing_after(items: int) -> Iterator[int]:
@@ -25,7 +26,7 @@ def test_what_is_made_ahead_comes_in_order_and_then_what_went_wrong() -> None:
     """An error of the thread is raised where its items are taken, after those made before it."""
     taken: list[int] = []
     with (
-        closing(Pump(lambda: _failing_after(20), ahead=3, name="make")) as pump,
+        closing(Pump(_failing_after(20), ahead=3, name="make")) as pump,
         pytest.raises(OSError, match="the disk is gone"),
     ):
         taken.extend(pump.items())
@@ -34,7 +35,7 @@ def test_what_is_made_ahead_comes_in_order_and_then_what_went_wrong() -> None:
 
 def test_closing_ends_a_thread_that_waits_for_room() -> None:
     """Nobody takes any more: the thread, whose items have no end, is gone all the same."""
-    pump = Pump(lambda: iter(count()), ahead=1, name="endless")
+    pump = Pump(count(), ahead=1, name="endless")
     assert next(pump.items()) == 0
     pump.close()
     assert "endless" not in {thread.name for thread in threading.enumerate()}
@@ -54,20 +55,71 @@ def test_what_is_taken_behind_comes_in_order_and_what_goes_wrong_is_told() -> No
     assert taken == list(range(6))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priorities of their own")
-def test_threads_that_feed_an_encoder_go_after_it_but_not_last_of_all() -> None:
-    """Beside busy programs the very last would hardly go at all, and everything waits for them."""
-    with closing(Pump(lambda: iter([_niceness()]), ahead=1, name="feed")) as pump:
-        feeds = next(pump.items())
-    found: list[int] = []
-    with closing(Sink[int](lambda _: found.append(_niceness()), behind=1, name="encode")) as sink:
-        sink.put(0)
+def test_relieved_threads_go_on_where_the_others_were() -> None:
+    """Relieved after every few items, makers and takers leave out none, double none and keep the order."""
+    taken: list[int] = []
+    with (
+        closing(Pump(_failing_after(200), ahead=3, name="make")) as pump,
+        closing(Sink(taken.append, behind=3, name="take")) as sink,
+    ):
+        with pytest.raises(OSError, match="the disk is gone"):
+            deque(map(sink.put, _relieving((pump, sink), pump.items())), maxlen=0)
         sink.finish()
-    assert found[0] < feeds < 19
+    assert taken == list(range(200))
 
 
-def _niceness() -> int:
-    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+def _relieving(duties: tuple[Duty, ...], items: Iterator[int]) -> Iterator[int]:
+    for item in items:
+        yield item
+        if item % 7 == 0:
+            for duty in duties:
+                duty.relieve()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priorities of their own")
+def test_threads_that_feed_an_encoder_go_last_until_it_starves() -> None:
+    """Beside busy programs the very last would hardly go at all, and everything waits for them."""
+    may_take = threading.Event()
+
+    def take(_: int) -> None:
+        may_take.wait(10)
+
+    with (
+        closing(Sink[int](take, behind=1, name="encode")) as encoder,
+        closing(Pump(_policies(), ahead=1, name="feed")) as feeder,
+    ):
+        courtesy = Courtesy([feeder], [encoder])
+        made = feeder.items()
+
+        def afterwards() -> int:
+            courtesy.look_after()
+            return [next(made) for _ in range(4)][-1]
+
+        assert afterwards() == os.SCHED_OTHER
+        while not encoder.has_enough:
+            encoder.put(0)
+        assert afterwards() == os.SCHED_IDLE
+        may_take.set()
+        time.sleep(0.3)
+        assert encoder.starved_s > 0.1
+        assert afterwards() == os.SCHED_OTHER
+        encoder.put(0)
+        encoder.put(0)
+        assert afterwards() == os.SCHED_OTHER, "whoever was in the way may still be there"
+
+
+def _policies() -> Iterator[int]:
+    while True:
+        yield os.sched_getscheduler(0)
+
+
+def test_an_encoder_that_waits_for_work_that_goes_on_does_not_starve() -> None:
+    """What takes long in this process takes as long for a thread of any priority."""
+    with closing(Sink[int](lambda _: None, behind=1, name="encode")) as encoder:
+        until = time.perf_counter() + 0.3
+        while time.perf_counter() < until:
+            pass
+        assert encoder.starved_s < 0.1
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system doesn't bind processes to cores")

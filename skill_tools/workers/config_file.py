@@ -23,11 +23,8 @@ def read_document(file: Path | None, overrides: Sequence[str]) -> Any:
         InputError: `input.config_missing`, `input.config_invalid` or `input.override`.
     """
     try:
-        merged: Any = OmegaConf.create({})
-        if file is not None:
-            merged = OmegaConf.merge(merged, OmegaConf.load(file))
-        for override in overrides:
-            merged = OmegaConf.merge(merged, _override(override))
+        given = [OmegaConf.create({}) if file is None else OmegaConf.load(file), *map(_override, overrides)]
+        merged = OmegaConf.unsafe_merge(*given)  # unsafe for what it is given, which nobody else sees
         return OmegaConf.to_container(merged, resolve=True)
     except FileNotFoundError as error:
         raise InputError(

@@ -48,6 +48,28 @@ _QUEUE_FRAMES = 12
 _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
 
 
+class Reading:
+    """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the clip.
+
+        Raises:
+            ClipError: it can't be opened, or no frame of it can be decoded.
+        """
+        self.skipped: list[str] = []
+        """A line for each broken packet met so far."""
+        threads = max(1, min(cores() // 2, _MOST_DECODING))
+        self._frames = read_frames(path, skipped=self.skipped, threads=threads)
+        self._first = [next(self._frames)]
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Yield the frames; once."""
+        while self._first:
+            yield self._first.pop()
+        yield from self._frames
+
+
 class Decoded:
     """A frame as it was decoded, which nobody may edit."""
 
@@ -95,21 +117,20 @@ class Job:
     advance: Callable[[], None]
 
 
-def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Rendered]:
-    """Write variants of one clip to the jobs' targets, each whole or not at all; return what each told.
+def render(reading: Reading, source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Rendered]:
+    """Write variants of the clip that is read, each whole or not at all; return what each told.
 
     The clip is decoded and its scenes are understood once for all of them. Memory is that of the
     look-ahead by which a scene is understood, short queues, and the codecs: it doesn't grow with the
     clip, but by an encoder with each variant.
     """
     started = time.perf_counter()
-    skipped: list[str] = []
     timer = Timer()
     with ExitStack() as stack:
         lanes = [_Lane(source, job, stack, timer) for job in jobs]
         ahead = _frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES)
         at_once = stack.enter_context(ThreadPoolExecutor(1, "understand"))
-        decoded = _pump(_decoded(source.path, levels, skipped, timer), ahead, "decode", stack)
+        decoded = _pump(_decoded(reading, levels, timer), ahead, "decode", stack)
         begun = _pump(_begun(decoded.items(), source, levels, lanes, timer, at_once), 1, "edit", stack)
         finished = _pump((frame.finished(timer) for frame in begun.items()), 1, "finish", stack)
         courtesy = Courtesy(
@@ -125,7 +146,7 @@ def render(source: ClipInfo, levels: Levels, jobs: Sequence[Job]) -> list[Render
             lane.finish()
     timings = timer.seconds | {"total": time.perf_counter() - started}
     for lane in lanes:
-        lane.told.skipped += skipped
+        lane.told.skipped += reading.skipped
         lane.told.timings_s |= timings
     return [lane.told for lane in lanes]
 
@@ -295,9 +316,8 @@ def _sampled(info: ClipInfo) -> frozenset[int]:
     return frozenset(int((part + 0.5) * total / _SAMPLES) for part in range(_SAMPLES)) | {0}
 
 
-def _decoded(path: Path, levels: Levels, skipped: list[str], timer: Timer) -> Iterator[Decoded]:
-    threads = max(1, min(cores() // 2, _MOST_DECODING))
-    frames = read_frames(path, skipped=skipped, threads=threads)
+def _decoded(reading: Reading, levels: Levels, timer: Timer) -> Iterator[Decoded]:
+    frames = iter(reading)
     previous: Decoded | None = None
     for index in count():
         with timer.spent_on("decode"):

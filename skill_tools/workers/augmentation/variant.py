@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.workers.augmentation.config import Config
 from skill_tools.workers.augmentation.effects import chain_for
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.pipeline import Job, Rendered, render
+from skill_tools.workers.augmentation.pipeline import Job, Reading, Rendered, render
 from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.vocabulary import Wish, wish_for
 from skill_tools.workers.progress import ProgressWriter
@@ -107,18 +108,24 @@ def make_variants(configs: Sequence[Config]) -> list[Path]:
         EngineError: the output can't be written.
     """
     started = time.perf_counter()
-    source = probe(_clip_of(configs))
+    clip = _clip_of(configs)
+    with ThreadPoolExecutor(1) as beside:
+        begun = beside.submit(Reading, clip)
+        source = probe(clip)
+    reading = begun.result()
     orders = [Order.of(config, source) for config in configs]
     try:
         for order in orders:
             order.folder.mkdir(parents=True, exist_ok=True)
         while orders:
             batch, orders = orders[: _at_once(source)], orders[_at_once(source) :]
-            for made in _rendered(source, batch):
+            for made in _rendered(reading, source, batch):
                 if _failures(made) and not made.order.is_last:
                     orders.append(made.order.weaker())
                 else:
                     _write_metadata(source, made, started)
+            if orders:
+                reading = Reading(clip)
     except OSError as error:
         raise EngineError(
             f"Writing to {configs[0].data.output_dir} failed: {error}.",
@@ -153,7 +160,7 @@ def _at_once(source: ClipInfo) -> int:
     return max(1, min(_MOST_AT_ONCE, _ENCODED_PIXELS // (source.width * source.height)))
 
 
-def _rendered(source: ClipInfo, orders: Sequence[Order]) -> Iterator[Made]:
+def _rendered(reading: Reading, source: ClipInfo, orders: Sequence[Order]) -> Iterator[Made]:
     """Render variants in one pass over the clip."""
     levels = Levels(source.colour.full_range, source.colour.matrix_for(source.height))
     frames = _frames(source)
@@ -168,7 +175,7 @@ def _rendered(source: ClipInfo, orders: Sequence[Order]) -> Iterator[Made]:
         )
         for order in orders
     ]
-    told = render(source, levels, jobs)
+    told = render(reading, source, levels, jobs)
     progress.finish()
     for order, job, rendered in zip(orders, jobs, told, strict=True):
         yield Made(order, rendered, job.evaluation)

@@ -23,8 +23,9 @@ def read_document(file: Path | None, overrides: Sequence[str]) -> Any:
         InputError: `input.config_missing`, `input.config_invalid` or `input.override`.
     """
     try:
-        given = [OmegaConf.create({}) if file is None else OmegaConf.load(file), *map(_override, overrides)]
-        merged = OmegaConf.unsafe_merge(*given)  # unsafe for what it is given, which nobody else sees
+        given = [] if file is None else [OmegaConf.load(file)]
+        # Unsafe is it for what it is given, which nobody else sees; an empty mapping takes mappings alone.
+        merged = OmegaConf.unsafe_merge({}, *given, *map(_override, overrides))
         return OmegaConf.to_container(merged, resolve=True)
     except FileNotFoundError as error:
         raise InputError(

@@ -127,7 +127,8 @@ def render(reading: Reading, source: ClipInfo, levels: Levels, jobs: Sequence[Jo
     started = time.perf_counter()
     timer = Timer()
     with ExitStack() as stack:
-        lanes = [_Lane(source, job, stack, timer) for job in jobs]
+        behind = _frames_in(_QUEUE_BYTES // len(jobs), source, most=_QUEUE_FRAMES)
+        lanes = [_Lane(source, job, behind, stack, timer) for job in jobs]
         ahead = _frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES)
         at_once = stack.enter_context(ThreadPoolExecutor(1, "understand"))
         decoded = _pump(_decoded(reading, levels, timer), ahead, "decode", stack)
@@ -171,12 +172,11 @@ class _Begun:
 class _Lane:
     """One variant's way from edited planes to its file, and to its evaluators."""
 
-    def __init__(self, source: ClipInfo, job: Job, stack: ExitStack, timer: Timer) -> None:
+    def __init__(self, source: ClipInfo, job: Job, behind: int, stack: ExitStack, timer: Timer) -> None:
         self.told = Rendered()
         self._job, self._timer = job, timer
         self._relay = Relay(())
         self._writer = stack.enter_context(_writer(source, job))
-        behind = _frames_in(_QUEUE_BYTES, source, most=_QUEUE_FRAMES)
         self.encoding = stack.enter_context(closing(Sink(self._encode, behind=behind, name="encode")))
         self.evaluating = stack.enter_context(
             closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate"))

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
@@ -48,7 +49,7 @@ def cores() -> int:
     return cv2.getNumberOfCPUs()
 
 
-class Duty:
+class Duty(ABC):
     """Work on items, done by a thread of its own, which another one may relieve after any item."""
 
     def __init__(self, name: str) -> None:
@@ -93,9 +94,9 @@ class Duty:
                 if not self._one_item():
                     self._stop.set()
 
+    @abstractmethod
     def _one_item(self) -> bool:
         """Work on the next item; tell whether there may be more."""
-        raise NotImplementedError
 
 
 class Pump(Duty, Generic[T]):

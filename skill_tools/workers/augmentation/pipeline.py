@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,14 +60,9 @@ class Reading:
         self.skipped: list[str] = []
         """A line for each broken packet met so far."""
         threads = max(1, min(cores() // 2, _MOST_DECODING))
-        self._frames = read_frames(path, skipped=self.skipped, threads=threads)
-        self._first = [next(self._frames)]
-
-    def __iter__(self) -> Iterator[VideoFrame]:
-        """Yield the frames; once."""
-        while self._first:
-            yield self._first.pop()
-        yield from self._frames
+        frames = read_frames(path, skipped=self.skipped, threads=threads)
+        self.frames = chain([next(frames)], frames)
+        """To be gone through once."""
 
 
 class Decoded:
@@ -129,7 +124,7 @@ def render(reading: Reading, source: ClipInfo, levels: Levels, jobs: Sequence[Jo
     with ExitStack() as stack:
         behind = _frames_in(_QUEUE_BYTES // len(jobs), source, most=_QUEUE_FRAMES)
         lanes = [_Lane(source, job, behind, stack, timer) for job in jobs]
-        ahead = _frames_in(_AHEAD_BYTES // len(lanes), source, most=_AHEAD_FRAMES)
+        ahead = _frames_in(_AHEAD_BYTES // len(jobs), source, most=_AHEAD_FRAMES)
         at_once = stack.enter_context(ThreadPoolExecutor(1, "understand"))
         decoded = _pump(_decoded(reading, levels, timer), ahead, "decode", stack)
         begun = _pump(_begun(decoded.items(), source, levels, lanes, timer, at_once), 1, "edit", stack)
@@ -317,11 +312,10 @@ def _sampled(info: ClipInfo) -> frozenset[int]:
 
 
 def _decoded(reading: Reading, levels: Levels, timer: Timer) -> Iterator[Decoded]:
-    frames = iter(reading)
     previous: Decoded | None = None
     for index in count():
         with timer.spent_on("decode"):
-            frame = next(frames, None)
+            frame = next(reading.frames, None)
             if frame is None:
                 return
             item = Decoded(in_planes(frame, levels), index, previous)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.config import HallucinationCheck
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles, quantile
 from skill_tools.workers.augmentation.scene import small_size
 
 _WIDEST = 960
@@ -347,7 +347,7 @@ def _greyest(small: Planes, levels: Levels) -> Map:
     """Return 1 where a frame is lit and least coloured."""
     colour = cv2.magnitude(small.u.astype(np.float32) - 128, small.v.astype(np.float32) - 128)
     lit = small.y > levels.luma(0.15)
-    grey = colour <= np.percentile(colour[::2, ::2], 40)
+    grey = colour <= quantile(colour[::2, ::2], 0.4)
     # At night all that is lit may be lit by coloured lamps.
     chosen: Map = (grey & lit if (grey & lit).any() else grey).astype(np.float32)
     return chosen

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, percentiles
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, percentiles, quantile
 
 FAR_M = 400.0
 _BINS = (16, 32, 32)
@@ -177,7 +177,7 @@ def horizon_of(ground: Map, sky: Map) -> float:
     top = float(rows[0]) / height if rows.size else 0.5
     if (sky > 0.5).any():
         lowest = height - np.argmax((sky > 0.5)[::-1], axis=0)
-        under_sky = float(np.percentile(lowest[(sky > 0.5).any(axis=0)], 80)) / height
+        under_sky = quantile(lowest[(sky > 0.5).any(axis=0)], 0.8) / height
         return float(min(under_sky + 0.03, max(top, 0.02)))
     return float(top - 0.12 - max(0.0, 0.25 - top))
 

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.boxes import Box, alike
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, percentiles
+from skill_tools.workers.augmentation.planes import (
+    Levels,
+    Map,
+    Plane,
+    Planes,
+    numbers_in,
+    percentiles,
+    quantile,
+)
 from skill_tools.workers.augmentation.windows import Pane
 
 _FAINT_CODES = 7
@@ -116,7 +124,7 @@ def _posts(thin: Plane) -> Iterator[Box]:
     pieces = [Box(*map(int, row[:4])) for row in stats[1:] if row[2] <= max(4, 0.12 * row[3])]
     pieces.sort(key=lambda piece: piece.top)
     for upper in pieces:
-        if np.median(thin[upper.slices].max(axis=1)) < _THIN_CODES:
+        if quantile(thin[upper.slices].max(axis=1), 0.5) < _THIN_CODES:
             continue
         post = upper
         for piece in pieces:
@@ -158,8 +166,9 @@ def _head_over(post: Box, thin: NDArray[np.bool_], head: NDArray[np.bool_]) -> L
     head = head[around.slices]
     labels = cv2.connectedComponents((thin[around.slices] | head).astype(np.uint8))[1]
     at, column = post.top - around.top, post.left - around.left
-    trunk = np.unique(labels[at : at + 4, column : column + post.across])
-    own = np.isin(labels, trunk[trunk > 0]) & head
+    of_trunk = np.zeros(int(labels.max()) + 1, bool)
+    of_trunk[numbers_in(labels[at : at + 4, column : column + post.across])] = True
+    own = of_trunk[labels] & head
     blobs = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 3), np.uint8))
     for box, mask in sorted(_parts(blobs > 0), key=lambda part: part[0].top):
         if box.top <= at + 2 and _like_a_head(box, post.down + at - box.top):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Map, Plane
+from skill_tools.workers.augmentation.planes import Map, Plane, quantile
 
 Pose = NDArray[np.float64]
 """2 x 3: takes metres to the side of and away from the camera to metres on the ground; at first the same."""
@@ -103,7 +103,7 @@ class Odometer:
             return self._step
         agree = inliers.ravel() == 1
         turn = fitted[:, :2] / np.sqrt(max(float(np.linalg.det(fitted[:, :2])), 1e-9))
-        shift = np.median(new[agree] - old[agree] @ turn.T, axis=0)
+        shift = [quantile(part, 0.5) for part in (new[agree] - old[agree] @ turn.T).T]
         return np.column_stack([turn, shift])
 
     def _on_ground(self, points: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ from skill_tools.workers.augmentation.ground import (
 )
 from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, percentiles
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, numbers_in, percentiles
 
 T = TypeVar("T")
 
@@ -399,9 +399,9 @@ def _sky(frame: Planes, levels: Levels) -> Map:
     labels, stats = components(candidate)
     height, width = labels.shape
     kept = np.zeros(labels.shape, np.float32)
-    for label in np.unique(labels[:2]):
+    for label in numbers_in(labels[:2]):
         _, _, across, down, area = stats[label]
-        if label and area > 0.008 * labels.size and down < 0.75 * height and across > 0.06 * width:
+        if area > 0.008 * labels.size and down < 0.75 * height and across > 0.06 * width:
             kept[labels == label] = 1.0
     if not kept.any():
         return kept

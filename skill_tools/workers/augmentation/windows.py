@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.boxes import Box, alike
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes
+from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, as_codes, numbers_in, quantile
 
 _DARK_CODES = 22
 _EVEN_CODES = (10, 14, 20, 28, 40)
@@ -75,8 +75,7 @@ def _even_places(frame: Planes, where: NDArray[np.bool_]) -> list[Box]:
 def _take(areas: NDArray[np.bool_], found: dict[int, Box], taken: NDArray[np.int32], most_parts: int) -> None:
     """Add the rectangular parts of `areas`, each in place of those it covers, if these aren't too many."""
     for box, mask in _rectangles(areas.astype(np.uint8)):
-        parts = np.unique(taken[box.slices][mask])
-        parts = parts[parts > 0]
+        parts = numbers_in(taken[box.slices][mask])
         # What is much smaller was a spot on the pane.
         if sum(found[part].area > 0.25 * box.area for part in parts.tolist()) > most_parts:
             continue
@@ -166,7 +165,7 @@ def _slopes(edges: NDArray[np.float64], every: NDArray[np.float64]) -> tuple[flo
     if not beside.any():
         return 0.0, 0.0
     rises = (every[beside, 2:] - edges[2:]) / away[beside, None]
-    above, below = np.clip(np.median(rises, axis=0), -0.4, 0.4).tolist()
+    above, below = np.clip([quantile(rise, 0.5) for rise in rises.T], -0.4, 0.4).tolist()
     return above, below
 
 
@@ -177,10 +176,10 @@ def _own_colour(box: Box, wider: Box, frame: Planes) -> Plane:
     """
     distance = np.zeros((wider.down, wider.across), np.float32)
     for plane, weight in ((frame.y, 1.0), (frame.u, 2.0), (frame.v, 2.0)):
-        own = float(np.median(plane[box.slices]))
+        own = quantile(plane[box.slices], 0.5)
         distance += weight * np.abs(plane[wider.slices].astype(np.float32) - own)
     row, column = box.top - wider.top, box.left - wider.left
-    usual = float(np.percentile(distance[row : row + box.down, column : column + box.across], 70))
+    usual = quantile(distance[row : row + box.down, column : column + box.across], 0.7)
     return cv2.medianBlur(as_codes(np.clip(1.5 - distance / (2.2 * usual + 16), 0, 1)), 3)
 
 
@@ -190,8 +189,8 @@ def _edges(mask: Map, box: Box, wider: Box) -> tuple[float, float, float, float]
     rows = slice(row - box.down // 4, row + box.down // 4 + 1)
     columns = slice(column - box.across // 4, column + box.across // 4 + 1)
     run = np.minimum.accumulate
-    left = column - float(np.median(run(mask[rows, :column][:, ::-1], axis=1).sum(axis=1)))
-    right = column + float(np.median(run(mask[rows, column:], axis=1).sum(axis=1)))
-    top = row - float(np.median(run(mask[:row, columns][::-1], axis=0).sum(axis=0)))
-    bottom = row + float(np.median(run(mask[row:, columns], axis=0).sum(axis=0)))
+    left = column - quantile(run(mask[rows, :column][:, ::-1], axis=1).sum(axis=1), 0.5)
+    right = column + quantile(run(mask[rows, column:], axis=1).sum(axis=1), 0.5)
+    top = row - quantile(run(mask[:row, columns][::-1], axis=0).sum(axis=0), 0.5)
+    bottom = row + quantile(run(mask[row:, columns], axis=0).sum(axis=0), 0.5)
     return wider.left + left, wider.left + right, wider.top + top, wider.top + bottom

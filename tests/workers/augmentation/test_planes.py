@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from skill_tools.workers.augmentation.multiplier import Multiplier
-from skill_tools.workers.augmentation.planes import Planes, Table, copied
+from skill_tools.workers.augmentation.planes import Planes, Table, copied, numbers_in, quantile
 from skill_tools.workers.augmentation.scene import shrunk
 
 
@@ -80,3 +80,18 @@ def test_planes_that_may_not_be_edited_are_copied_first() -> None:
     assert own.own() is own
     assert own.target() is own
     assert planes.target().y.shape == planes.y.shape
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+def test_a_quantile_is_that_of_numpy(kind: type, count: int) -> None:
+    """Between two numbers it is interpolated, also among bytes."""
+    values = (np.random.default_rng(count).random((count, 2)) * 255).astype(kind)
+    for share in (0.0, 0.03, 0.5, 0.75, 1.0):
+        assert quantile(values, share) == pytest.approx(np.percentile(values.astype(float), 100 * share))
+
+
+def test_the_numbers_among_labels_leave_out_what_has_none() -> None:
+    """0 is the background's; a number that occurs nowhere is left out as well."""
+    assert numbers_in(np.array([[0, 4, 4], [2, 0, 7]], np.int32)).tolist() == [2, 4, 7]
+    assert numbers_in(np.array([], np.int32)).tolist() == []

@@ -7,6 +7,7 @@ import numpy as np
 from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.clouds import Flattening
 from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
+from skill_tools.workers.augmentation.planes import quantile
 from skill_tools.workers.augmentation.scene import Scene, View
 
 _NOTED = 0.3  # of a veil
@@ -19,7 +20,7 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     is foggy already gets as much less.
     """
     veil = scene.light.veil
-    far = float(np.percentile(scene.geometry.depth_m, 92))
+    far = quantile(scene.geometry.depth_m, 0.92)
     # To scale for a far view; a view that ends near still has to show its fog.
     visibility = min(mix(260.0, 40.0, strength), 3.912 * max(far, 3.0) / mix(0.6, 2.8, strength))
     beta = 3.912 / visibility * min(1.0, 4 * strength) * (1 - 0.9 * veil)

@@ -17,7 +17,7 @@ from skill_tools.workers.augmentation.effects.lamplight import (
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
 from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
 from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
-from skill_tools.workers.augmentation.planes import Map
+from skill_tools.workers.augmentation.planes import Map, quantile
 from skill_tools.workers.augmentation.scene import Geometry, Scene
 
 _DARK = 0.22  # median luma of what is a night already
@@ -101,7 +101,8 @@ def _lamplight(scene: Scene, rng: np.random.Generator) -> Map:
         return np.full_like(scene.geometry.ground, _ROOM)
     geometry: Geometry = scene.geometry
     across, away = ground_coordinates(geometry, scene)
-    near, far = (float(value) for value in np.percentile(away[geometry.sky < _HALF], (3, 80)))
+    beneath = away[geometry.sky < _HALF]
+    near, far = quantile(beneath, 0.03), quantile(beneath, 0.80)
     spacing = max(6.0, (far - near) / 2.2)
     lamps = [
         (float(rng.uniform(-0.55, 0.55)) * distance, distance)

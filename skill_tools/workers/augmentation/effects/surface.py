@@ -16,7 +16,7 @@ from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres
 from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
 from skill_tools.workers.augmentation.ground import spared
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, shrink
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, quantile, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _HALF = 0.5
@@ -318,11 +318,11 @@ def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
     frame, geometry = scene.background, scene.geometry
     if indoor:
         room = geometry.ground < 0.5
-        luma = float(np.percentile(frame.y[room], 85)) if room.any() else float(np.percentile(frame.y, 85))
+        luma = quantile(frame.y[room] if room.any() else frame.y, 0.85)
         return luma, 128.0, 128.0
     sky = geometry.sky > 0.6
     if sky.any():
-        return tuple(float(np.median(plane[sky])) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
+        return tuple(quantile(plane[sky], 0.5) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
     return scene.levels.luma(0.66), 129.0, 127.0
 
 

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 _SAMPLES = 6
 _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understood, for want of other work
-_QUEUE_BYTES = 16 << 20
+_QUEUE_BYTES = 6 << 20  # edited frames that wait for long are out of the caches when they are encoded
 _QUEUE_FRAMES = 12
 _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
 

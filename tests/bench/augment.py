@@ -2,9 +2,11 @@
 
 With albumentations 2.0.8 and kornia 0.9 installed, it also prints what they take for the effects they have.
 Each variant is made by the worker in a process of its own and then transcoded bare, by the same decoder
-and encoder settings, in another; the ratio of the two is the figure to look at, since both feel the same
-machine. The clips are the sample, scaled: softer than footage of that size, which is cheap to encode
-and so shows the cost of everything else at its worst. One is seen by a moving camera, at 720p as well.
+and encoder settings, in another; and once more with a decoder that takes as many threads as it likes, the
+quickest that a bare transcode can be had. The ratio of two such times is the figure to look at, since both
+feel the same machine: the median of some pairs, and the range of all, which tells what it is worth. The
+clips are the sample, scaled: softer than footage of that size, which is cheap to encode and so shows the
+cost of everything else at its worst. One is seen by a moving camera, at 720p as well.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from fractions import Fraction
 from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -32,6 +35,7 @@ import numpy as np
 from skill_tools.media.probe import probe
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import load_config
+from skill_tools.workers.augmentation.pipeline import decoder_threads
 from skill_tools.workers.augmentation.planes import copied
 from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
 from skill_tools.workers.augmentation.vocabulary import VALUES
@@ -57,6 +61,17 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_mb: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """A variant, and its bare transcodes."""
+
+    variant: Cost
+    bare: Cost
+    """By the same decoder and encoder settings."""
+    quickest: Cost
+    """By a decoder with as many threads as it likes."""
 
 
 def measured(work: Callable[..., object], *arguments: object) -> Cost:
@@ -109,12 +124,12 @@ def write_moving(target: Path, size: tuple[int, int], frames: int) -> None:
             writer.write_bgr(cv2.warpAffine(picture, view, size, flags=cv2.INTER_CUBIC), index)
 
 
-def transcode(source: Path, target: Path) -> None:
-    """Decode and encode, nothing else."""
+def transcode(source: Path, target: Path, threads: int) -> None:
+    """Decode with so many threads, 0 for as many as FFmpeg likes, and encode; nothing else."""
     info = probe(source)
     size = (info.width, info.height)
     with _writer(target, size, info.fps, info.time_base) as writer:
-        for frame in read_frames(source):
+        for frame in read_frames(source, threads=threads):
             writer.write(frame)
 
 
@@ -165,7 +180,7 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
     """Print one line a variant: its cost by its own bare transcode, memory, steadiness, edges."""
     clip, config = folder / f"{label}.mp4", folder / "config.yaml"
     (write_moving if label == "moving" else write_scaled)(clip, SIZES[label], frames)
-    bare_mb = measured(transcode, clip, folder / "bare.mp4").peak_mb
+    bare_mb = measured(transcode, clip, folder / "bare.mp4", decoder_threads()).peak_mb
     # Retries off: a ratio is that of one rendering.
     config.write_text(
         "data: {input_video: '', output_dir: ''}\npipeline: {retry: 0}\n"
@@ -178,38 +193,48 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
         f" (bare {bare_mb:.0f})"
     )
     print(
-        f"{'variant':32}{'fps':>6}{'bare ms':>9}{'ms':>7}{'ratio':>7}{'cpu':>6}{'effects':>9}"
-        f"{'MB':>6}{'jitter':>8}{'edges':>7}"
+        f"{'variant':32}{'fps':>6}{'bare ms':>9}{'ms':>7}{'ratio':>16}{'by quickest':>16}{'cpu':>6}"
+        f"{'effects':>9}{'MB':>6}{'jitter':>8}{'edges':>7}"
     )
     for wish in wishes:
         out = folder / "variant"
-        costs, bare = [], []
+        rounds_of = []
         for _ in range(rounds):
-            costs.append(measured(make, config, clip, out, wish))
-            bare.append(measured(transcode, out / VIDEO_NAME, folder / "bare.mp4"))
+            cost = measured(make, config, clip, out, wish)
+            bare, quickest = (
+                measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads)
+                for threads in (decoder_threads(), 0)
+            )
+            rounds_of.append(Round(cost, bare, quickest))
         told = json.loads((out / METADATA_NAME).read_text())
-        _print_row(wish, costs, bare, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
+        _print_row(wish, rounds_of, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
 
 
 def _print_row(
     wish: Mapping[str, str],
-    costs: list[Cost],
-    bare: list[Cost],
+    rounds: list[Round],
     told: Mapping[str, Any],
     frames: int,
     jitter_ratio: float,
 ) -> None:
-    wall, bare_wall = (min(cost.wall_s for cost in each) for each in (costs, bare))
-    cpu, bare_cpu = (min(cost.cpu_s for cost in each) for each in (costs, bare))
+    wall, bare_wall = (median(getattr(each, name).wall_s for each in rounds) for name in ("variant", "bare"))
+    cpu = median(each.variant.cpu_s / each.bare.cpu_s for each in rounds)
+    ratios = [each.variant.wall_s / each.bare.wall_s for each in rounds]
+    by_quickest = [each.variant.wall_s / each.quickest.wall_s for each in rounds]
     limit = MIXED_LIMIT if wish == MIXED else None
     edges = told["evaluators"]["hallucination_check"]["score"]
     print(
         f"{_name(wish):32}{frames / wall:6.1f}{bare_wall / frames * 1e3:9.1f}{wall / frames * 1e3:7.1f}"
-        f"{wall / bare_wall:7.2f}{cpu / bare_cpu:6.2f}{told['timings_s']['effects'] / frames * 1e3:9.1f}"
-        f"{max(cost.peak_mb for cost in costs):6.0f}{jitter_ratio:8.2f}{edges:7.3f}"
+        f"{_spread(ratios):>16}{_spread(by_quickest):>16}{cpu:6.2f}"
+        f"{told['timings_s']['effects'] / frames * 1e3:9.1f}"
+        f"{max(each.variant.peak_mb for each in rounds):6.0f}{jitter_ratio:8.2f}{edges:7.3f}"
         f"{f'  wanted {limit}' if limit else ''}",
         flush=True,
     )
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} {min(ratios):.2f}-{max(ratios):.2f}"
 
 
 def _name(wish: Mapping[str, str]) -> str:
@@ -231,7 +256,8 @@ def together(folder: Path, rounds: int) -> None:
         ]
         made = [out / str(index) / VIDEO_NAME for index in range(len(wishes))]
         bare = [
-            sum(measured(transcode, each, folder / "bare.mp4").wall_s for each in made) for _ in range(rounds)
+            sum(measured(transcode, each, folder / "bare.mp4", decoder_threads()).wall_s for each in made)
+            for _ in range(rounds)
         ]
         wall = min(cost.wall_s for cost in shared)
         peak = max(cost.peak_mb for cost in shared)
@@ -301,7 +327,7 @@ def libraries(folder: Path, rounds: int) -> None:
         costs, bare = [], []
         for _ in range(rounds):
             costs.append(measured(work, clip, target))
-            bare.append(measured(transcode, target, folder / "bare.mp4"))
+            bare.append(measured(transcode, target, folder / "bare.mp4", 0))
         wall, bare_wall = (min(cost.wall_s for cost in each) for each in (costs, bare))
         ratio = jitter(target) / max(jitter(clip), 1e-6)
         print(f"{label:32}{frames / wall:6.1f} fps, ratio {wall / bare_wall:.2f}, jitter {ratio:.2f}")
@@ -349,7 +375,7 @@ def main() -> None:
     """Measure and print, each figure with what it is held against."""
     parser = argparse.ArgumentParser(description="Print what variants cost by their bare transcode.")
     parser.add_argument("--frames", type=int, default=360, help="of the 720p clip")
-    parser.add_argument("--rounds", type=int, default=2, help="of which the quickest counts")
+    parser.add_argument("--rounds", type=int, default=3, help="of each variant, of which the median counts")
     parser.add_argument(
         "--only", nargs="*", metavar="VARIABLE=VALUE[+…]", help="these variants at 720p alone"
     )

@@ -48,6 +48,11 @@ _QUEUE_FRAMES = 12
 _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
 
 
+def decoder_threads() -> int:
+    """Return how many threads decode a variant's clip: half the cores, since the others have enough to do."""
+    return max(1, min(cores() // 2, _MOST_DECODING))
+
+
 class Reading:
     """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
 
@@ -59,8 +64,7 @@ class Reading:
         """
         self.skipped: list[str] = []
         """A line for each broken packet met so far."""
-        threads = max(1, min(cores() // 2, _MOST_DECODING))
-        frames = read_frames(path, skipped=self.skipped, threads=threads)
+        frames = read_frames(path, skipped=self.skipped, threads=decoder_threads())
         self.frames = chain([next(frames)], frames)
         """To be gone through once."""
 

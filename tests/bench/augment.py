@@ -198,16 +198,16 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
     )
     for wish in wishes:
         out = folder / "variant"
-        rounds_of = []
+        taken = []
         for _ in range(rounds):
             cost = measured(make, config, clip, out, wish)
             bare, quickest = (
                 measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads)
                 for threads in (decoder_threads(), 0)
             )
-            rounds_of.append(Round(cost, bare, quickest))
+            taken.append(Round(cost, bare, quickest))
         told = json.loads((out / METADATA_NAME).read_text())
-        _print_row(wish, rounds_of, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
+        _print_row(wish, taken, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
 
 
 def _print_row(
@@ -259,11 +259,11 @@ def together(folder: Path, rounds: int) -> None:
             sum(measured(transcode, each, folder / "bare.mp4", decoder_threads()).wall_s for each in made)
             for _ in range(rounds)
         ]
-        wall = min(cost.wall_s for cost in shared)
+        wall = median(cost.wall_s for cost in shared)
         peak = max(cost.peak_mb for cost in shared)
         print(
-            f"{len(wishes)} at once: {len(wishes) * frames / wall:6.1f} fps, {wall / min(alone):.2f},"
-            f" {wall / min(bare):.2f}, {peak:.0f} MB"
+            f"{len(wishes)} at once: {len(wishes) * frames / wall:6.1f} fps, {wall / median(alone):.2f},"
+            f" {wall / median(bare):.2f}, {peak:.0f} MB"
         )
 
 
@@ -288,7 +288,7 @@ def encoder(folder: Path, wishes: tuple[Mapping[str, str], ...], rounds: int) ->
             fresh.append(encode_cost(out / VIDEO_NAME, folder / "encoded.mp4"))
             again.append(encode_cost(folder / "encoded.mp4", folder / "again.mp4"))
         walls, cpus = (
-            [min(getattr(cost, name) for cost in each) for each in (fresh, again)]
+            [median(getattr(cost, name) for cost in each) for each in (fresh, again)]
             for name in ("wall_s", "cpu_s")
         )
         print(f"{_name(wish):32}{walls[0] / walls[1]:6.2f}, processor {cpus[0] / cpus[1]:.2f}", flush=True)
@@ -328,7 +328,7 @@ def libraries(folder: Path, rounds: int) -> None:
         for _ in range(rounds):
             costs.append(measured(work, clip, target))
             bare.append(measured(transcode, target, folder / "bare.mp4", 0))
-        wall, bare_wall = (min(cost.wall_s for cost in each) for each in (costs, bare))
+        wall, bare_wall = (median(cost.wall_s for cost in each) for each in (costs, bare))
         ratio = jitter(target) / max(jitter(clip), 1e-6)
         print(f"{label:32}{frames / wall:6.1f} fps, ratio {wall / bare_wall:.2f}, jitter {ratio:.2f}")
 

@@ -29,7 +29,7 @@ def is_still(samples: Sequence[Planes]) -> bool:
     first, *others = (sample.y for sample in samples)
     differences = [cv2.absdiff(other, first) for other in others]
     changes = [percentiles(difference, [60])[0] for difference in differences]
-    if quantile(np.array(changes), 0.75) >= _STILL_DIFFERENCE:
+    if quantile(changes, 0.75) >= _STILL_DIFFERENCE:
         return False
     edges = _edges(first)
     doubtful = [
@@ -38,7 +38,7 @@ def is_still(samples: Sequence[Planes]) -> bool:
     if len(doubtful) <= (len(others) - 1) / 4:
         return True
     shifts = [0.0] * (len(others) - len(doubtful)) + [_shift(first, other) for other in doubtful]
-    return quantile(np.array(shifts), 0.75) < _STILL_SHIFT
+    return quantile(shifts, 0.75) < _STILL_SHIFT
 
 
 def _edges(luma: Plane) -> list[tuple[NDArray[np.intp], Plane]]:

@@ -164,9 +164,9 @@ def _head_over(post: Box, thin: NDArray[np.bool_], head: NDArray[np.bool_]) -> L
     around = Box(post.left - reach, post.top - reach, 2 * reach + post.across, reach + post.down // 3)
     around = around.wider(0, thin.shape)
     head = head[around.slices]
-    labels = cv2.connectedComponents((thin[around.slices] | head).astype(np.uint8))[1]
+    count, labels = cv2.connectedComponents((thin[around.slices] | head).astype(np.uint8))
     at, column = post.top - around.top, post.left - around.left
-    of_trunk = np.zeros(int(labels.max()) + 1, bool)
+    of_trunk = np.zeros(count, bool)
     of_trunk[numbers_in(labels[at : at + 4, column : column + post.across])] = True
     own = of_trunk[labels] & head
     blobs = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 3), np.uint8))

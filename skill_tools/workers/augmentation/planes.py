@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Plane: TypeAlias = NDArray[Any]
 """One plane: uint8, shape (rows, columns). OpenCV's own types know no element type."""
@@ -176,16 +176,17 @@ def percentiles(plane: Plane, shares: Sequence[float]) -> list[int]:
     return [int(np.searchsorted(counts, counts[-1] * share / 100)) for share in shares]
 
 
-def quantile(values: NDArray[Any], share: float) -> float:
+def quantile(values: ArrayLike, share: float) -> float:
     """Return the number below which a share of some lie, 0 to 1; interpolated, so at 0.5 it is their median.
 
     NumPy's own `percentile`, `median` and `unique` load its masked arrays when first called: for a tenth
     of a second, no other thread gets Python's lock.
     """
-    place = share * (values.size - 1)
+    flat = np.ravel(values)
+    place = share * (flat.size - 1)
     low = int(place)
-    high = min(low + 1, values.size - 1)
-    ranked = np.partition(values, [low, high], axis=None)
+    high = min(low + 1, flat.size - 1)
+    ranked = np.partition(flat, [low, high])
     below, above = float(ranked[low]), float(ranked[high])
     return below + (place - low) * (above - below)
 

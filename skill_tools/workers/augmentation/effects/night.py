@@ -101,8 +101,8 @@ def _lamplight(scene: Scene, rng: np.random.Generator) -> Map:
         return np.full_like(scene.geometry.ground, _ROOM)
     geometry: Geometry = scene.geometry
     across, away = ground_coordinates(geometry, scene)
-    beneath = away[geometry.sky < _HALF]
-    near, far = quantile(beneath, 0.03), quantile(beneath, 0.80)
+    below_sky = away[geometry.sky < _HALF]
+    near, far = quantile(below_sky, 0.03), quantile(below_sky, 0.80)
     spacing = max(6.0, (far - near) / 2.2)
     lamps = [
         (float(rng.uniform(-0.55, 0.55)) * distance, distance)

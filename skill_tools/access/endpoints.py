@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit, urlunsplit
-
-import httpx
 
 from skill_tools.access.secrets import Secret
 from skill_tools.access.web import UnreachableError, ask, is_loopback, together
 from skill_tools.errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
 
 Role = Literal["vlm", "llm"]
 

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import quote, urljoin, urlsplit
-
-import httpx
 
 from skill_tools.access.secrets import Secret
 from skill_tools.access.web import WITHIN_S, Answer, UnreachableError, ask, together
 from skill_tools.errors import ArtifactError, EngineUnavailable, InputError, NeedsInput
+
+if TYPE_CHECKING:
+    import httpx
 
 HubStatus = Literal["ok", "access_denied", "missing", "unreachable"]
 
@@ -94,6 +95,8 @@ class Hub:
             part.unlink(missing_ok=True)
 
     def _stream(self, url: str, repository: str, file: BinaryIO) -> None:
+        import httpx
+
         headers = {**self._headers, "Accept-Encoding": "identity"}
         try:
             with (
@@ -210,6 +213,8 @@ def _gate_status(answer: Answer) -> HubStatus:
 
 def _next_page(answer: Answer, url: str) -> str | None:
     """Return the next page's URL; one on another host is not followed, for the token would go along."""
+    import httpx
+
     link = httpx.Response(_OK, headers=answer.headers).links.get("next", {}).get("url")
     following = urljoin(url, link) if link else None
     return following if following and urlsplit(following).netloc == urlsplit(url).netloc else None

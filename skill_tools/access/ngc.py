@@ -9,14 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
-
-import httpx
 
 from skill_tools.access.registry import NGC_USER
 from skill_tools.access.secrets import Secret
 from skill_tools.access.web import WITHIN_S, UnreachableError, ask, together
+
+if TYPE_CHECKING:
+    import httpx
 
 AUTHENTICATION = "https://authn.nvidia.com"
 """Where NGC's own client exchanges a key for a token; `VDA_NGC_AUTHN_URL` names another place."""

@@ -11,14 +11,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-import httpx
 
 from skill_tools.access.secrets import Secret
 from skill_tools.access.web import WITHIN_S, Answer, UnreachableError, ask, is_loopback, together
 from skill_tools.errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
 
 Status = Literal["ok", "access_denied", "missing_tag", "unreachable"]
 

@@ -8,9 +8,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 WITHIN_S = 15.0
 """How long one request may take, from the connection to the last byte."""
@@ -42,7 +43,7 @@ class Answer:
             return None
 
 
-Job = Callable[[httpx.AsyncClient], Awaitable[ResultT]]
+Job = Callable[["httpx.AsyncClient"], Awaitable[ResultT]]
 
 
 async def ask(
@@ -58,6 +59,8 @@ async def ask(
     Raises:
         UnreachableError: no answer, or none that can be used.
     """
+    import httpx
+
     try:
         async with (
             asyncio.timeout(within_s),
@@ -80,6 +83,7 @@ def together(jobs: Sequence[Job[ResultT]]) -> list[ResultT]:
 
     They run in a thread of their own, so this can be called from within an event loop too.
     """
+    import httpx
 
     async def run() -> list[ResultT]:
         limits = httpx.Limits(max_connections=AT_ONCE)

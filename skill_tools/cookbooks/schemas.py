@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-from jsonschema import Draft202012Validator, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from skill_tools.cookbooks.document import Document, Place
 from skill_tools.cookbooks.files import AUGMENTATION, LABELING, QUESTION_BANK, WORKFLOW_CONFIG
 from skill_tools.cookbooks.problem import Problem
 from skill_tools.cookbooks.vocabulary import VOCABULARY, nearest
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, ValidationError
 
 _SCHEMA_FILES = MappingProxyType(
     {
@@ -64,6 +65,8 @@ def departures(document: Document, schemas_dir: Path) -> Iterator[Problem]:
 
 @cache
 def _validator(file: str, schemas_dir: Path) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     if file == WORKFLOW_CONFIG:
         return Draft202012Validator(_workflow_config())
     path = schemas_dir / "cookbooks" / _SCHEMA_FILES[file]

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta
-from jinja2.exceptions import TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 
 from skill_tools.errors import InputError
 from skill_tools.flows.spec import ALL_SCHEMES, WorkflowSpec, parse
 from skill_tools.flows.values import stand_in_values
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
 JINJA_MARKERS = ("{{", "{%", "{#")
@@ -51,6 +51,8 @@ def is_templated(text: str) -> bool:
 
 def variables(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return (required, optional) names of submit values that a workflow file reads."""
+    from jinja2 import TemplateSyntaxError, meta
+
     body, defaults = _split(text)
     guarded, _ = _guard_tokens(body)
     try:
@@ -174,6 +176,9 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
     return SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
@@ -192,6 +197,8 @@ def _guard_tokens(text: str) -> tuple[str, Callable[[str], str]]:
 
 
 def _substitute(text: str, data: Mapping[str, Any], where: str) -> str:
+    from jinja2 import TemplateError, UndefinedError
+
     guarded, restore = _guard_tokens(text)
     try:
         return restore(_environment().from_string(guarded).render(data))
@@ -207,6 +214,8 @@ def _substitute(text: str, data: Mapping[str, Any], where: str) -> str:
 
 
 def _template_error(error: Exception, where: str) -> InputError:
+    from jinja2 import TemplateSyntaxError
+
     line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
     return InputError(
         f"Jinja can't render {where}{line}: {error}.",

@@ -7,9 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-import av.error
-
 from skill_tools.errors import ClipError
 
 if TYPE_CHECKING:
@@ -40,6 +37,8 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the first moving picture of a clip; the cover of a song isn't one."""
+    import av
+
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
@@ -57,6 +56,8 @@ def clock_start_s(container: InputContainer) -> float:
     MPEG transport and program streams count from an arbitrary moment; their frames are counted from
     the first one here. All other formats start at 0 by definition and keep their stamps untouched.
     """
+    import av
+
     starts_anywhere = av.format.Flags.ts_discont in av.format.Flags(container.format.flags)
     if container.start_time and starts_anywhere:
         return container.start_time / av.time_base
@@ -64,6 +65,9 @@ def clock_start_s(container: InputContainer) -> float:
 
 
 def _open(path: Path) -> InputContainer:
+    import av
+    import av.error
+
     _refuse_what_is_no_file(path)
     try:
         container = av.open(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from skill_tools.errors import ClipError
 from skill_tools.media.probe import probe
-from skill_tools.media.video import read_frames
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 def plays(path: Path) -> bool:
     """Tell whether a picture opens whole, or a video's first frame decodes."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         if path.suffix.lower() in PICTURE_SUFFIXES:
             with Image.open(path) as picture:
@@ -28,6 +27,8 @@ def plays(path: Path) -> bool:
 
 def frames_of(path: Path, *, decoded: bool = False) -> int | None:
     """Return how many frames a clip has, as its container tells or decoded; None where it doesn't play."""
+    from skill_tools.media.video import read_frames
+
     try:
         told = probe(path).frames
         return sum(1 for _ in read_frames(path)) if decoded or told is None else told

@@ -8,8 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-
 from skill_tools.errors import ClipError
 from skill_tools.media.opening import EXPECTED_CLIP, open_clip, video_stream
 
@@ -93,6 +91,8 @@ def _of_first_packet(container: InputContainer, stream: VideoStream) -> VideoFra
     A decoder that is told that nothing follows gives it at once; else it takes in as many packets as frames
     may be out of their order, which costs twice as much.
     """
+    import av.error
+
     with suppress(av.error.FFmpegError, StopIteration):
         packet = next(container.demux(stream))
         frames = packet.decode() or stream.codec_context.decode(None)
@@ -102,6 +102,8 @@ def _of_first_packet(container: InputContainer, stream: VideoStream) -> VideoFra
 
 def _first_frame(path: Path) -> VideoFrame:
     """Return the first frame that can be decoded, of a clip that is opened anew."""
+    import av.error
+
     reason = "it holds no frame"
     with open_clip(path) as container:
         stream = video_stream(container, path)
@@ -143,6 +145,8 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
+        import av
+
         return container.duration / av.time_base
     return 0.0
 

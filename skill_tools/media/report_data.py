@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skill_tools.media.found_again import FoundAgain
+if TYPE_CHECKING:
+    from skill_tools.media.found_again import FoundAgain
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from pydantic import Field
 from skill_tools.engines.base import Engine, Ticker
 from skill_tools.errors import ArtifactError, ClipError, InputError
 from skill_tools.journal import RunRecord
-from skill_tools.media.container import prepare_mp4
 from skill_tools.media.probe import probe
 from skill_tools.storage.url import dataset_name_like, file_path, is_stem
 from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
@@ -155,6 +154,8 @@ def _sent_dataset(
 
 def _ready(source: Path, incoming: Path, context: Context) -> _Ready:
     """Make the MP4 of a clip under the name it will have, and its digest."""
+    from skill_tools.media.container import prepare_mp4
+
     incoming.mkdir(parents=True, exist_ok=True)
     target = incoming / f"{source.stem}.mp4"
     context.on_note(Note("data set", text=f"reading {source.name}"))

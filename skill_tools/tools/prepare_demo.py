@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 from pydantic import Field
 
 from skill_tools.access.hub import Hub, HubFile
@@ -100,6 +99,8 @@ def _flat(files: list[HubFile], repository: str) -> dict[str, HubFile]:
 
 def _fetch(hub: Hub, repository: str, file: HubFile, target: Path, context: Context) -> bool:
     """Bring one clip here unless it is here whole; True when it was fetched."""
+    import httpx
+
     if target.is_file() and file.size is not None and target.stat().st_size == file.size:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from skill_tools.engines.base import Engine
 from skill_tools.errors import VdaError
 from skill_tools.journal import RunRecord
 from skill_tools.media.probe import probe
-from skill_tools.media.video import ClipWriter
 from skill_tools.settings import Settings
 from skill_tools.tools.readiness import Check, Findings
 
@@ -81,6 +78,10 @@ def _memory() -> str:
 
 
 def _encoder() -> str:
+    import numpy as np
+
+    from skill_tools.media.video import ClipWriter
+
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "two_frames.mp4")
         with ClipWriter(target, width=64, height=64, rate=Fraction(10)) as writer:

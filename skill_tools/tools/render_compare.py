@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue
 
 from skill_tools.errors import ArtifactError, InputError, VdaError
-from skill_tools.media.compare import Comparison, still_comparison
-from skill_tools.media.compare import render_compare as render_side_by_side
-from skill_tools.media.contact_sheet import contact_sheet
 from skill_tools.media.playable import frames_of
 from skill_tools.media.probe import probe
 from skill_tools.storage.mirror import RunMirror, variant_name
@@ -19,6 +16,9 @@ from skill_tools.tool import Closed, Effects, Message, NextStep, Outcome, Tool
 from skill_tools.tools.context import Context, Note
 from skill_tools.tools.fields import Line, Name, PathText, RunId, Stem
 from skill_tools.tools.stage_artifacts import StageArtifactsOutput, StagedClip, StagedVariant
+
+if TYPE_CHECKING:
+    from skill_tools.media.compare import Comparison
 
 Kind = Literal["video", "picture", "pair"]
 RENDER_ATTEMPTS = 2
@@ -173,6 +173,8 @@ def _rendered(
     context: Context,
 ) -> RenderedComparison:
     """Render one; the first failure is retried, the second becomes a still, and that a pair."""
+    from skill_tools.media.compare import still_comparison
+
     target = mirror.compare(dataset, clip.video, variant.aug_idx)
     common: dict[str, Any] = {
         "name": variant.name,
@@ -211,6 +213,8 @@ def _rendered(
 
 
 def _side_by_side(clip: StagedClip, variant: StagedVariant, target: Path, context: Context) -> Comparison:
+    from skill_tools.media.compare import render_compare as render_side_by_side
+
     begun = time.monotonic()
 
     def on_frame(done: int, total: int | None) -> None:
@@ -246,6 +250,8 @@ def _with_earlier(
 
 
 def _sheet(mirror: RunMirror, clip: StagedClip) -> Path:
+    from skill_tools.media.contact_sheet import contact_sheet
+
     target = mirror.contact_sheet(clip.video)
     rows = [(", ".join(one.sampled_vars.values()) or one.name, Path(one.video)) for one in clip.variants]
     return contact_sheet(Path(clip.input), rows, target)

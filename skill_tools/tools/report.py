@@ -14,9 +14,8 @@ from skill_tools.errors import ArtifactError
 from skill_tools.flows.catalog import FLOWS
 from skill_tools.flows.configs import read_manifest
 from skill_tools.journal import RunRecord
-from skill_tools.media.found_again import FoundAgain
 from skill_tools.media.probe import probe
-from skill_tools.media.report import (
+from skill_tools.media.report_data import (
     ClipReport,
     DecisionEntry,
     Evaluator,
@@ -25,7 +24,6 @@ from skill_tools.media.report import (
     ReportData,
     StageTiming,
     VariantReport,
-    write_report,
 )
 from skill_tools.storage.mirror import RunMirror
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
@@ -82,6 +80,8 @@ class ReportOutput(Closed):
 
 def report(given: ReportInput, context: Context) -> Outcome[ReportOutput]:
     """Read what was staged and rendered, write the page, say what there is."""
+    from skill_tools.media.report import write_report
+
     run = context.journal.run(given.run_id)
     staged = StageArtifactsOutput.model_validate(context.passed(run.run_id, "stage_artifacts"))
     rendered = _rendered(run, context)
@@ -165,6 +165,8 @@ def _variant(
     comparison: RenderedComparison,
     sheet: Path | None,
 ) -> VariantReport:
+    from skill_tools.media.found_again import FoundAgain
+
     originals, labels = mirror.labels(clip.video), mirror.variant_labels(clip.video, variant.aug_idx)
     metadata = _json(mirror.metadata(clip.video, variant.aug_idx)) or {}
     path = Path(comparison.path) if comparison.path else None

@@ -15,7 +15,6 @@ from skill_tools.flows.catalog import FLOWS
 from skill_tools.flows.configs import read_manifest
 from skill_tools.journal import RunRecord
 from skill_tools.media.atomic import whole_file
-from skill_tools.media.container import prepare_mp4
 from skill_tools.media.playable import frames_of
 from skill_tools.media.probe import probe
 from skill_tools.storage.mirror import RunMirror
@@ -176,6 +175,8 @@ def _staged_clips(mirror: RunMirror, videos: Sequence[str]) -> list[StagedClip]:
 
 
 def _stage_input(mirror: RunMirror, video: str, layout: Layout, engine: Engine, own_copy: str | None) -> None:
+    from skill_tools.media.container import prepare_mp4
+
     target = mirror.input(video)
     if target.is_file():
         return

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skill_tools.errors import InputError
 from skill_tools.media.video import CODECS
 from skill_tools.workers.augmentation.vocabulary import nearest
-from skill_tools.workers.config_file import read_document
 
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -123,6 +122,8 @@ def load_config(path: Path, overrides: Sequence[str]) -> Config:
     Raises:
         InputError: the file can't be read or parsed, or a key or value isn't known.
     """
+    from skill_tools.workers.config_file import read_document
+
     try:
         return Config.model_validate(read_document(path, overrides))
     except ValidationError as error:

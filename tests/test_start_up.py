@@ -15,6 +15,8 @@ HEAVY = frozenset(
     {"pydantic", "av", "numpy", "cv2", "onnxruntime", "PIL", "httpx", "rich", "jinja2", "yaml", "sqlite3"}
 )
 
+UNUSED_BY_TOOLS_ALONE = HEAVY - {"pydantic", "yaml", "sqlite3"} | {"jsonschema", "lap", "omegaconf"}
+
 LOADED = "import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
 
 
@@ -53,14 +55,14 @@ def test_a_mistyped_command_loads_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded_by(command("rn"), tmp_path) & HEAVY
 
 
-def test_listing_runs_loads_no_pictures_and_no_models(tmp_path: Path) -> None:
-    """What reads the journal alone needs no model runtime."""
-    assert "onnxruntime" not in loaded_by(command("runs"), tmp_path)
+def test_listing_runs_loads_nothing_for_pictures_or_the_network(tmp_path: Path) -> None:
+    """What reads the journal alone needs no codec, no array, no model and no connection."""
+    assert not loaded_by(command("runs"), tmp_path) & UNUSED_BY_TOOLS_ALONE
 
 
-def test_the_registry_loads_no_model_runtime(tmp_path: Path) -> None:
-    """The models run in the workers' processes; a caller who asks for the tools never loads them."""
-    assert not loaded_by("from skill_tools import TOOLS", tmp_path) & {"onnxruntime", "lap", "omegaconf"}
+def test_the_registry_loads_what_all_tools_need_and_no_more(tmp_path: Path) -> None:
+    """A tool loads codecs, models, templates and connections when it uses them, so every call begins soon."""
+    assert not loaded_by("from skill_tools import TOOLS", tmp_path) & UNUSED_BY_TOOLS_ALONE
 
 
 def test_the_public_face_has_what_it_says(tmp_path: Path) -> None:

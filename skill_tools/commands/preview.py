@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from skill_tools.commands.answer import called
-from skill_tools.commands.command import Command, add_result_json, add_variables, variables
+from skill_tools.commands.command import Command, add_result_json, add_variables, settings_of, variables
 from skill_tools.errors import InputError
 
 
@@ -33,7 +33,11 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
 
 
 def _preview(given: argparse.Namespace) -> int:
-    return called(given, "preview", _arguments(given))
+    from skill_tools.tools.preview_worker import started_early
+
+    arguments = _arguments(given)
+    with started_early(settings_of(given)):
+        return called(given, "preview", arguments)
 
 
 def _arguments(given: argparse.Namespace) -> dict[str, Any]:

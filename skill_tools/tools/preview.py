@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from skill_tools.engines.local.environment import host_environment, worker_environment
 from skill_tools.errors import EngineError, InputError, VdaError
 from skill_tools.media.playable import PICTURE_SUFFIXES
 from skill_tools.settings import PREVIEWS_FOLDER
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText
+from skill_tools.tools.preview_worker import preview_worker
 
 PATIENCE_S = 300.0
 _SAMPLING_SEED = 42
@@ -124,21 +123,11 @@ def _target(given: PreviewInput, clip: Path, context: Context) -> Path:
 
 
 def _asked(request: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
-    """Ask the worker, as a process of its own without anybody's keys, and return its answer."""
-    environ = context.settings.environ
-    here = host_environment(environ, {})
-    env = {**here, **worker_environment(Path(sys.executable), context.settings.skill_dir, here["PATH"])}
-    command = [sys.executable, "-m", "skill_tools.workers.augmentation.preview"]
+    """Ask the worker and return its answer."""
+    document = TypeAdapter(dict[str, Any])
     try:
-        done = subprocess.run(
-            command,
-            input=TypeAdapter(dict[str, Any]).dump_json(dict(request)),
-            capture_output=True,
-            env=env,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        answer = TypeAdapter(dict[str, Any]).validate_json(done.stdout)
+        with preview_worker(context.settings) as worker:
+            answer = document.validate_json(worker.answer(document.dump_json(dict(request)), PATIENCE_S))
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise EngineError(
             f"The preview was not made: {error}"[:500],

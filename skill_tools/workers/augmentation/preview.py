@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -19,15 +21,17 @@ import numpy as np
 from pydantic import Field
 
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
-from skill_tools.media.compare import as_picture, save_picture
+from skill_tools.media.compare import Scaler, save_picture
 from skill_tools.media.contact_sheet import laid_out
-from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, plate, stamp
+from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, stamp
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.config import Closed, Strength
 from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
+from skill_tools.workers.augmentation.scene import View
 from skill_tools.workers.augmentation.stretch import Shot, Stretch, stretch_of
+from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
 
 SAMPLE_S = 2.0
@@ -36,6 +40,9 @@ _SHEET_WIDTH = 2400
 _CELL_WIDTHS = (216, 420)
 _CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than on a film
 _GRID_VARIABLES = 2
+_SIDE_PIXELS = 250_000
+_WHOLE_FROM = 1.5
+_BEHIND = 4  # edited frames that wait for the encoder
 
 
 class Request(Closed):
@@ -83,7 +90,7 @@ def preview(request: Request) -> dict[str, Any]:
     if request.grid:
         size = _cell_size(info, request, len(wishes))
     elif request.kind == "video":
-        size = _even(*size, at_most=REFERENCE_HEIGHT)
+        size = _film_size(*size, alone=request.alone)
     length_s = SAMPLE_S if request.kind == "video" else 0.0
     stretch = stretch_of(info, levels, at_s=request.at_s, length_s=length_s, size=size)
     studio = _Studio(request, info, stretch)
@@ -101,11 +108,12 @@ class _Studio:
 
     def __init__(self, request: Request, info: ClipInfo, stretch: Stretch) -> None:
         self._request, self._info, self._stretch = request, info, stretch
+        self._scaler = cache(lambda width, height: Scaler(info, width, height))
         self._notes: dict[str, None] = {}
         self._frames = 0
 
     def show_still(self, wish: Wish) -> None:
-        before, after = self._pair(self._stretch.shots[0], wish, limit=1)[0]
+        before, after = next(self._pairs(self._stretch.shots[0], wish))
         picture = self._picture(after)
         if not self._request.alone:
             picture = np.hstack(
@@ -127,16 +135,22 @@ class _Studio:
             time_base=info.time_base,
             preset="superfast",
         ) as film:
-            for shot in self._stretch.shots:
-                for (before, after), (_, view) in zip(self._pair(shot, wish), shot.frames, strict=True):
-                    pictures = [self._picture(after)]
-                    if across > 1:
-                        pictures = [
-                            self._titled(self._picture(before), None),
-                            self._titled(pictures[0], wish),
-                        ]
-                    film.write_bgr(np.hstack(pictures), round((view.time_s - first_s) / info.time_base))
-                    self._frames += 1
+
+            def show(shown: tuple[tuple[Planes, Planes], View]) -> None:
+                (before, after), view = shown
+                picture = self._picture(after)
+                if across > 1:
+                    picture = np.hstack(
+                        [self._titled(self._picture(before), None), self._titled(picture, wish)]
+                    )
+                film.write_bgr(picture, round((view.time_s - first_s) / info.time_base))
+                self._frames += 1
+
+            with closing(Sink(show, behind=_BEHIND, name="show")) as showing:
+                for shot in self._stretch.shots:
+                    for pair, (_, view) in zip(self._pairs(shot, wish), shot.frames, strict=True):
+                        showing.put((pair, view))
+                showing.finish()
 
     def show_grid(self, wishes: Sequence[Wish]) -> None:
         columns = _columns(self._request, len(wishes))
@@ -144,9 +158,7 @@ class _Studio:
         shown = min(width, _shown_width(columns))
         shown_size = _even(shown, round(shown * height / width))
         cells = [
-            self._labelled(
-                self._drawn(self._pair(self._stretch.shots[0], wish, limit=1)[0][1], *shown_size), wish
-            )
+            self._labelled(self._drawn(next(self._pairs(self._stretch.shots[0], wish))[1], *shown_size), wish)
             for wish in wishes
         ]
         cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
@@ -170,11 +182,12 @@ class _Studio:
             "notes": list(notes),
         }
 
-    def _pair(self, shot: Shot, wish: Wish, limit: int | None = None) -> list[tuple[Planes, Planes]]:
-        """Return frames of a shot before and after the effects."""
+    def _pairs(self, shot: Shot, wish: Wish) -> Iterator[tuple[Planes, Planes]]:
+        """Yield the frames of a shot before and after the effects."""
         chain = chain_for(wish, shot.scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
-        return [(planes, edited(planes.copy(), view, chain.stages)) for planes, view in shot.frames[:limit]]
+        for planes, view in shot.frames:
+            yield planes, edited(planes.copy(), view, chain.stages)
 
     @property
     def _name(self) -> str:
@@ -187,14 +200,14 @@ class _Studio:
         return self._drawn(planes, *_even(*planes.size, at_most=REFERENCE_HEIGHT))
 
     def _drawn(self, planes: Planes, width: int, height: int) -> Picture:
-        return as_picture(planes.framed(), self._info, width, height)
+        return self._scaler(width, height).picture(planes.framed())
 
     def _titled(self, picture: Picture, wish: Wish | None) -> Picture:
         """Write over a picture what it is; the original's words stand left, the variant's right."""
         height, width = picture.shape[:2]
         margin = round(_MARGIN * height / REFERENCE_HEIGHT)
         title = _caption(wish) if wish else self._info.path.stem
-        words = plate(title, {}, picture_height=round(0.8 * height), max_width=width - 2 * margin)
+        words = _words(title, round(0.8 * height), width - 2 * margin)
         stamp(picture, words, margin if wish is None else max(0, width - margin - words.width), margin)
         return picture
 
@@ -203,9 +216,14 @@ class _Studio:
         height, width = picture.shape[:2]
         margin = max(2, height // 40)
         title = " · ".join(asked).replace("_", " ") or ("original" if not wish.values else "–")
-        words = plate(title, {}, picture_height=round(_CELL_TEXT * height), max_width=width - 2 * margin)
+        words = _words(title, round(_CELL_TEXT * height), width - 2 * margin)
         stamp(picture, words, margin, margin)
         return picture
+
+
+@cache
+def _words(title: str, picture_height: int, max_width: int) -> Plate:
+    return plate(title, {}, picture_height=picture_height, max_width=max_width)
 
 
 def _wishes(request: Request) -> list[Wish]:
@@ -262,6 +280,16 @@ def _shown_width(columns: int) -> int:
 def _even(width: int, height: int, *, at_most: int | None = None) -> tuple[int, int]:
     factor = min(1.0, at_most / height) if at_most else 1.0
     return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+
+
+def _film_size(width: int, height: int, *, alone: bool) -> tuple[int, int]:
+    """Return the size in which each side of a film is made: two are soon encoded, one can be larger."""
+    if alone:
+        return _even(width, height, at_most=REFERENCE_HEIGHT)
+    times = max(1.0, math.sqrt(width * height / _SIDE_PIXELS))
+    if times > _WHOLE_FROM:  # averaging is several times as quick over whole pixels
+        times = math.ceil(times)
+    return _even(width, height, at_most=round(height / times))
 
 
 def _caption(wish: Wish) -> str:

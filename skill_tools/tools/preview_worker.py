@@ -1,0 +1,82 @@
+"""The augmentation worker's process that makes a preview; it can be started before its request is known.
+
+Starting Python and loading codecs takes it as long as making a still does. A command line that has a second
+core does its own loading meanwhile.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from skill_tools.engines.local.environment import host_environment, worker_environment
+from skill_tools.settings import Settings
+
+MODULE = "skill_tools.workers.augmentation.preview"
+
+
+class PreviewWorker:
+    """A process of its own without anybody's keys, for one request; it ends with the `with` block."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start the process, which loads what it needs and then waits for its request."""
+        here = host_environment(settings.environ, {})
+        environment = {**here, **worker_environment(Path(sys.executable), settings.skill_dir, here["PATH"])}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+
+    def answer(self, request: bytes, within_s: float) -> bytes:
+        """Return what the process answers to its request, both JSON.
+
+        Raises:
+            subprocess.TimeoutExpired: it takes longer.
+        """
+        return self._process.communicate(request, within_s)[0]
+
+    def __enter__(self) -> Self:
+        """Return the worker."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process, whatever it is at."""
+        self._process.kill()
+        self._process.communicate()
+
+
+_AT_HAND: ContextVar[PreviewWorker | None] = ContextVar("at_hand", default=None)
+
+
+@contextmanager
+def started_early(settings: Settings) -> Iterator[None]:
+    """Start a process now, for the preview that the block asks for; nothing is done before it is asked."""
+    with PreviewWorker(settings) as worker:
+        token = _AT_HAND.set(worker)
+        try:
+            yield
+        finally:
+            _AT_HAND.reset(token)
+
+
+@contextmanager
+def preview_worker(settings: Settings) -> Iterator[PreviewWorker]:
+    """Yield the process that was started early, else one that starts now."""
+    early = _AT_HAND.get()
+    if early:
+        _AT_HAND.set(None)
+        yield early
+        return
+    with PreviewWorker(settings) as worker:
+        yield worker

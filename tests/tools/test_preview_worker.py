@@ -1,0 +1,57 @@
+"""A preview's process loads before its request is known, answers one, and never outlives its block."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from skill_tools.settings import Settings
+from skill_tools.tools.preview_worker import PreviewWorker, preview_worker, started_early
+from tests.tools.workspace_bench import Workspace
+
+PATIENCE_S = 60.0
+
+
+def settings(folder: Path, **environ: str) -> Settings:
+    """Return settings of a workspace with an environment of its own."""
+    return Settings.read(workspace=folder, environ={"PATH": "/usr/bin:/bin", **environ})
+
+
+def request(clip: str, target: Path) -> bytes:
+    """Return a request for a still, as JSON."""
+    wanted = {"clip": clip, "output": str(target), "variables": {"weather": "fog"}}
+    return json.dumps(wanted).encode()
+
+
+def test_the_process_started_early_answers_the_first_request(workspace: Workspace, tmp_path: Path) -> None:
+    """It is asked once; whoever asks again gets a process that starts then."""
+    here = settings(tmp_path)
+    with started_early(here):
+        with preview_worker(here) as early:
+            answer = json.loads(early.answer(request(workspace.clip(), tmp_path / "a.png"), PATIENCE_S))
+        with preview_worker(here) as late:
+            assert late is not early
+            answered_late = json.loads(late.answer(request(workspace.clip(), tmp_path / "b.png"), PATIENCE_S))
+    assert answer["cells"] == answered_late["cells"]
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_process_that_nobody_asks_ends_with_the_block(tmp_path: Path) -> None:
+    """A call that is refused, or fails, leaves no process behind."""
+    here = settings(tmp_path)
+    with pytest.raises(KeyError), PreviewWorker(here) as worker:
+        raise KeyError
+    assert worker._process.returncode is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_process_sees_nobody_s_keys(tmp_path: Path) -> None:
+    """What is secret in the caller's environment isn't in the worker's."""
+    with PreviewWorker(settings(tmp_path, OPENAI_API_KEY="sk-not-to-be-seen", LANG="C")) as worker:
+        seen = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+    assert b"LANG=C" in seen
+    assert b"sk-not-to-be-seen" not in seen

@@ -72,8 +72,9 @@ def read_frames(
     Frames shown before `start_s` are left out; MP4 and Matroska are entered at the key frame before it,
     other containers are decoded from their start.
 
-    The decoder's `threads` are as many as it thinks best when 0. Two take a quarter more processor time
-    than one, so where cores have other work anyway, fewer are better.
+    The decoder's `threads` are as many as it thinks best when 0; each takes a frame. Two take a quarter more
+    processor time than one, so where cores have other work anyway, fewer are better. Threads that share a
+    frame's slices would be cheaper, but FFmpeg's H.264 decoder then neither mends nor tells what is broken.
 
     Raises:
         ClipError: the clip can't be opened, or no frame of it can be decoded.

@@ -6,19 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from skill_tools.errors import InputError
 from skill_tools.media.video import CODECS
+from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.vocabulary import nearest
-
-Strength = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Closed(BaseModel):
-    """A section that knows all of its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from skill_tools.workers.config_file import read_document
 
 
 class Data(Closed):
@@ -37,7 +31,7 @@ class Augmentation(Closed):
 
     seed: int = 42
     aug_idx: Annotated[int, Field(ge=0)] = 0
-    sampled_vars: dict[str, str] = {}
+    sampled_vars: dict[str, str] = Field({})
     strength: Strength | dict[str, Strength] | None = None
     """One strength for all values, one a variable, or None: drawn in each value's range."""
 
@@ -122,8 +116,6 @@ def load_config(path: Path, overrides: Sequence[str]) -> Config:
     Raises:
         InputError: the file can't be read or parsed, or a key or value isn't known.
     """
-    from skill_tools.workers.config_file import read_document
-
     try:
         return Config.model_validate(read_document(path, overrides))
     except ValidationError as error:

@@ -26,7 +26,7 @@ from skill_tools.media.contact_sheet import laid_out
 from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, stamp
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
-from skill_tools.workers.augmentation.config import Closed, Strength
+from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import View

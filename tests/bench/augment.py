@@ -268,30 +268,42 @@ def together(folder: Path, rounds: int) -> None:
 
 
 def encoder(folder: Path, wishes: tuple[Mapping[str, str], ...], rounds: int) -> None:
-    """Print what the encoder alone takes of a variant's frames, by what it takes of them once decoded.
+    """Print what the encoder alone takes of a variant's frames: by that once decoded, and the variant by it.
 
     What an encoder has smoothed is cheaper to encode again, so a variant's bare transcode is cheaper than
-    encoding the variant: this part of a ratio is none of the effects' making.
+    encoding the variant: this part of a ratio is none of the effects' making. A variant can't take less than
+    the encoder alone with its frames at hand.
     """
-    clip, config, out = folder / "720p.mp4", folder / "lossless.yaml", folder / "lossless"
-    config.write_text(
+    clip, lossless, out = folder / "720p.mp4", folder / "lossless.yaml", folder / "lossless"
+    frames = probe(clip).frames or 1
+    lossless.write_text(
         "data: {input_video: '', output_dir: ''}\npipeline: {retry: 0}\n"
         f"output: {{codec: h264, crf: 0, preset: {PRESET}}}\n"
     )
     print(
-        f"\nthe encoder alone, {ENCODED_FRAMES} frames of the 720p clip: time by that for the decoded variant"
+        f"\nthe encoder alone, {ENCODED_FRAMES} frames of the 720p clip: time by that for them once decoded;"
+        f" the variant's time a frame, of {frames}, by it"
     )
     for wish in wishes:
-        measured(make, config, clip, out, wish)
-        fresh, again = [], []
+        measured(make, lossless, clip, out, wish)
+        fresh, again, whole = [], [], []
         for _ in range(rounds):
+            cost = measured(make, folder / "config.yaml", clip, folder / "variant", wish)
+            whole.append(cost.wall_s / frames)
             fresh.append(encode_cost(out / VIDEO_NAME, folder / "encoded.mp4"))
             again.append(encode_cost(folder / "encoded.mp4", folder / "again.mp4"))
         walls, cpus = (
             [median(getattr(cost, name) for cost in each) for each in (fresh, again)]
             for name in ("wall_s", "cpu_s")
         )
-        print(f"{_name(wish):32}{walls[0] / walls[1]:6.2f}, processor {cpus[0] / cpus[1]:.2f}", flush=True)
+        by_encoder = median(
+            variant * ENCODED_FRAMES / cost.wall_s for variant, cost in zip(whole, fresh, strict=True)
+        )
+        print(
+            f"{_name(wish):32}{walls[0] / walls[1]:6.2f}, processor {cpus[0] / cpus[1]:.2f};"
+            f" variant {by_encoder:.2f}",
+            flush=True,
+        )
 
 
 def encode_cost(source: Path, target: Path) -> Cost:

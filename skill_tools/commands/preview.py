@@ -23,7 +23,12 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]SHARE",
         help="from 0 to 1, of one variable or of all; may be repeated (default: drawn as in a run)",
     )
-    parser.add_argument("--at", type=float, metavar="SECONDS", help="the moment to show (default: 2)")
+    parser.add_argument(
+        "--at",
+        type=float,
+        metavar="SECONDS",
+        help="the moment to show (default: 2, of a film 0)",
+    )
     parser.add_argument("--video", action="store_true", help="two seconds instead of a still")
     parser.add_argument("--alone", action="store_true", help="the variant alone, in its own size")
     parser.add_argument("--variant", type=int, metavar="K", help="the random choices of variant K of a run")

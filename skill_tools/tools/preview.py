@@ -38,7 +38,9 @@ class PreviewInput(Closed):
         description="A variable to show every value of, or two for a table; a still.",
     )
     kind: Literal["still", "video"] = Field("still", description="`video` is a sample of two seconds.")
-    at_s: float | None = Field(None, ge=0, description="Moment in the clip; two seconds in by default.")
+    at_s: float | None = Field(
+        None, ge=0, description="Moment in the clip; by default two seconds in, of a video 0."
+    )
     strength: Share | None = Field(None, description="Of every variable; drawn as in a run by default.")
     strengths: dict[Name, Share] = Field(
         default_factory=dict, max_length=8, description="By variable; these win over `strength`."

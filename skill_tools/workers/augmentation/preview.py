@@ -14,7 +14,7 @@ from contextlib import closing
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,7 +29,6 @@ from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
-from skill_tools.workers.augmentation.scene import View
 from skill_tools.workers.augmentation.stretch import Shot, Stretch, stretch_of
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
@@ -103,6 +102,14 @@ def preview(request: Request) -> dict[str, Any]:
     return studio.told(wishes)
 
 
+class _Edited(NamedTuple):
+    """A frame before and after the effects, and when it is shown."""
+
+    before: Planes
+    after: Planes
+    time_s: float
+
+
 class _Studio:
     """Makes variants of one stretch, in whatever arrangement."""
 
@@ -113,54 +120,23 @@ class _Studio:
         self._frames = 0
 
     def show_still(self, wish: Wish) -> None:
-        before, after = next(self._pairs(self._stretch.shots[0], wish))
-        picture = self._picture(after)
-        if not self._request.alone:
-            picture = np.hstack(
-                [self._titled(self._scaled(before), None), self._titled(self._scaled(after), wish)]
-            )
-        save_picture(picture, self._request.output)
+        save_picture(self._shown(self._first(wish), wish), self._request.output)
         self._frames = 1
 
     def show_video(self, wish: Wish) -> None:
-        width, height = self._stretch.shots[0].frames[0][0].size
-        info, across = self._info, 1 if self._request.alone else 2
-        first_s = self._stretch.at_s
         self._request.output.parent.mkdir(parents=True, exist_ok=True)
-        with ClipWriter(
-            self._request.output,
-            width=across * width,
-            height=height,
-            rate=info.fps,
-            time_base=info.time_base,
-            preset="superfast",
-        ) as film:
-
-            def show(shown: tuple[tuple[Planes, Planes], View]) -> None:
-                (before, after), view = shown
-                picture = self._picture(after)
-                if across > 1:
-                    picture = np.hstack(
-                        [self._titled(self._picture(before), None), self._titled(picture, wish)]
-                    )
-                film.write_bgr(picture, round((view.time_s - first_s) / info.time_base))
-                self._frames += 1
-
-            with closing(Sink(show, behind=_BEHIND, name="show")) as showing:
-                for shot in self._stretch.shots:
-                    for pair, (_, view) in zip(self._pairs(shot, wish), shot.frames, strict=True):
-                        showing.put((pair, view))
-                showing.finish()
+        with self._film() as film, closing(self._sink(film, wish)) as shown:
+            for shot in self._stretch.shots:
+                for frame in self._edited(shot, wish):
+                    shown.put(frame)
+            shown.finish()
 
     def show_grid(self, wishes: Sequence[Wish]) -> None:
         columns = _columns(self._request, len(wishes))
         width, height = self._stretch.shots[0].frames[0][0].size
         shown = min(width, _shown_width(columns))
         shown_size = _even(shown, round(shown * height / width))
-        cells = [
-            self._labelled(self._drawn(next(self._pairs(self._stretch.shots[0], wish))[1], *shown_size), wish)
-            for wish in wishes
-        ]
+        cells = [self._labelled(self._drawn(self._first(wish).after, *shown_size), wish) for wish in wishes]
         cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
         save_picture(
             laid_out([cells[at : at + columns] for at in range(0, len(cells), columns)]), self._request.output
@@ -182,22 +158,48 @@ class _Studio:
             "notes": list(notes),
         }
 
-    def _pairs(self, shot: Shot, wish: Wish) -> Iterator[tuple[Planes, Planes]]:
+    def _first(self, wish: Wish) -> _Edited:
+        return next(self._edited(self._stretch.shots[0], wish))
+
+    def _edited(self, shot: Shot, wish: Wish) -> Iterator[_Edited]:
         """Yield the frames of a shot before and after the effects."""
         chain = chain_for(wish, shot.scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
         for planes, view in shot.frames:
-            yield planes, edited(planes.copy(), view, chain.stages)
+            yield _Edited(planes, edited(planes.copy(), view, chain.stages), view.time_s)
 
     @property
     def _name(self) -> str:
         return self._request.name or f"{self._info.path.stem}_aug0"
 
-    def _picture(self, planes: Planes) -> Picture:
-        return self._drawn(planes, *planes.size)
+    def _film(self) -> ClipWriter:
+        width, height = self._stretch.shots[0].frames[0][0].size
+        return ClipWriter(
+            self._request.output,
+            width=width if self._request.alone else 2 * width,
+            height=height,
+            rate=self._info.fps,
+            time_base=self._info.time_base,
+            preset="superfast",
+        )
 
-    def _scaled(self, planes: Planes) -> Picture:
-        return self._drawn(planes, *_even(*planes.size, at_most=REFERENCE_HEIGHT))
+    def _sink(self, film: ClipWriter, wish: Wish) -> Sink[_Edited]:
+        """Return a thread that draws and encodes while the next frame is edited."""
+
+        def show(frame: _Edited) -> None:
+            pts = round((frame.time_s - self._stretch.at_s) / self._info.time_base)
+            film.write_bgr(self._shown(frame, wish), pts)
+            self._frames += 1
+
+        return Sink(show, behind=_BEHIND, name="show")
+
+    def _shown(self, frame: _Edited, wish: Wish) -> Picture:
+        """Return the variant beside its original, each with its words, or alone."""
+        if self._request.alone:
+            return self._drawn(frame.after, *frame.after.size)
+        size = _even(*frame.after.size, at_most=REFERENCE_HEIGHT)
+        sides = ((frame.before, None), (frame.after, wish))
+        return np.hstack([self._titled(self._drawn(planes, *size), shown) for planes, shown in sides])
 
     def _drawn(self, planes: Planes, width: int, height: int) -> Picture:
         return self._scaler(width, height).picture(planes.framed())

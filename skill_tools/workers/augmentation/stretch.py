@@ -67,15 +67,17 @@ def stretch_of(
 
     A moment that is soon reached from the clip's start is understood from there, exactly as a run does.
     For a later one the clip is entered shortly before it, and the scene is understood from the frames
-    around it: close, but not the same where a scene changes slowly. `at_s` defaults to two seconds, or the
-    middle of a shorter clip; a moment behind the end means the last frame.
+    around it: close, but not the same where a scene changes slowly. `at_s` defaults to the clip's start, of
+    one frame alone to two seconds, or the middle of a shorter clip; a moment behind the end means the last
+    frame.
 
     Raises:
         ClipError: the clip can't be decoded.
     """
     frame_s = float(1 / info.fps)
     last_s = max(0.0, info.duration_s - 1.5 * frame_s)
-    at_s = min(last_s, min(_DEFAULT_AT_S, info.duration_s / 2) if at_s is None else at_s)
+    usual_s = 0.0 if length_s else min(_DEFAULT_AT_S, info.duration_s / 2)
+    at_s = min(last_s, usual_s if at_s is None else at_s)
     depth = look_ahead(info.width, info.height)
     begin_s = at_s - depth * frame_s
     exact = at_s * info.fps * info.width * info.height <= _REACH_PIXELS

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from fractions import Fraction
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -39,6 +40,7 @@ _SHEET_WIDTH = 2400
 _CELL_WIDTHS = (216, 420)
 _CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than on a film
 _GRID_VARIABLES = 2
+_MOST_FPS = 20  # of a film
 _SIDE_PIXELS = 250_000
 _WHOLE_FROM = 1.5
 _BEHIND = 4  # edited frames that wait for the encoder
@@ -91,7 +93,9 @@ def preview(request: Request) -> dict[str, Any]:
     elif request.kind == "video":
         size = _film_size(*size, alone=request.alone)
     length_s = SAMPLE_S if request.kind == "video" else 0.0
-    stretch = stretch_of(info, levels, at_s=request.at_s, length_s=length_s, size=size)
+    stretch = stretch_of(
+        info, levels, at_s=request.at_s, length_s=length_s, size=size, step=_film_step(info.fps)
+    )
     studio = _Studio(request, info, stretch)
     if request.grid:
         studio.show_grid(wishes)
@@ -178,7 +182,7 @@ class _Studio:
             self._request.output,
             width=width if self._request.alone else 2 * width,
             height=height,
-            rate=self._info.fps,
+            rate=self._info.fps / _film_step(self._info.fps),
             time_base=self._info.time_base,
             preset="superfast",
         )
@@ -282,6 +286,11 @@ def _shown_width(columns: int) -> int:
 def _even(width: int, height: int, *, at_most: int | None = None) -> tuple[int, int]:
     factor = min(1.0, at_most / height) if at_most else 1.0
     return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+
+
+def _film_step(fps: Fraction) -> int:
+    """Return which frames of a clip a film shows: every one, every second, ... to be soon made."""
+    return math.ceil(fps / _MOST_FPS)
 
 
 def _film_size(width: int, height: int, *, alone: bool) -> tuple[int, int]:

@@ -61,9 +61,15 @@ class _Glimpse:
 
 
 def stretch_of(
-    info: ClipInfo, levels: Levels, *, at_s: float | None, length_s: float, size: tuple[int, int]
+    info: ClipInfo,
+    levels: Levels,
+    *,
+    at_s: float | None,
+    length_s: float,
+    size: tuple[int, int],
+    step: int = 1,
 ) -> Stretch:
-    """Return the frames shown from `at_s` on for `length_s` seconds, at least one, scaled to `size`.
+    """Return every `step`th frame of `length_s` seconds from `at_s` on, at least one, scaled to `size`.
 
     A moment that is soon reached from the clip's start is understood from there, exactly as a run does.
     For a later one the clip is entered shortly before it, and the scene is understood from the frames
@@ -81,7 +87,7 @@ def stretch_of(
     depth = look_ahead(info.width, info.height)
     begin_s = at_s - depth * frame_s
     exact = at_s * info.fps * info.width * info.height <= _REACH_PIXELS
-    reader = _Reader(levels, size, at_s, at_s + length_s, frame_s)
+    reader = _Reader(levels, size, at_s, at_s + length_s, frame_s, step)
     shots: list[Shot] = []
     pending: list[_Glimpse] = []
     for number, frame in enumerate(read_frames(info.path, start_s=0.0 if exact else begin_s)):
@@ -110,11 +116,11 @@ class _Reader:
     """Keeps of each frame what is needed: of those to show all, of the others a small copy."""
 
     def __init__(
-        self, levels: Levels, size: tuple[int, int], at_s: float, end_s: float, frame_s: float
+        self, levels: Levels, size: tuple[int, int], at_s: float, end_s: float, frame_s: float, step: int
     ) -> None:
-        self._levels, self._size = levels, size
+        self._levels, self._size, self._step = levels, size, step
         self._at_s, self._end_s, self._frame_s = at_s, end_s, frame_s
-        self._any = False
+        self._shown = 0
         self.done = False
 
     def glimpse(self, frame: VideoFrame, index: int | None) -> _Glimpse:
@@ -122,9 +128,9 @@ class _Reader:
         planes = Planes.of(in_planes(frame, self._levels))
         time_s = float((frame.pts or 0) * (frame.time_base or Fraction(0)))
         wanted = time_s + self._frame_s > self._at_s + 1e-6 and not self.done
-        kept = resized(planes, self._size) if wanted else None
-        self._any |= wanted
-        self.done = self._any and time_s + self._frame_s > self._end_s - 1e-6
+        kept = resized(planes, self._size) if wanted and self._shown % self._step == 0 else None
+        self._shown += wanted
+        self.done = self._shown > 0 and time_s + self._frame_s > self._end_s - 1e-6
         number = round(time_s / self._frame_s) if index is None else index
         return _Glimpse(shrunk(planes), number, time_s, kept)
 

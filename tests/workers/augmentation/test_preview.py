@@ -111,16 +111,21 @@ def test_a_moment_behind_a_cut_is_understood_behind_it(
     )
 
 
-def test_a_video_is_two_seconds_of_both(make_street: Callable[..., Path], tmp_path: Path) -> None:
-    """Its frames keep their rate; a cut within them is no obstacle."""
-    clip = make_street(frames=90, cut_at=70, rate=Fraction(30000, 1001))
+@pytest.mark.parametrize(("rate", "step"), [(Fraction(15), 1), (Fraction(30000, 1001), 2), (Fraction(60), 3)])
+def test_a_video_is_two_seconds_of_both(
+    make_street: Callable[..., Path], tmp_path: Path, rate: Fraction, step: int
+) -> None:
+    """Each frame keeps its time, of a fast clip every second or third; a cut within them is no obstacle."""
+    clip = make_street(frames=round(3 * rate), cut_at=round(2.3 * rate), rate=rate)
     answer = shown(
         clip, tmp_path / "p.mp4", kind="video", at_s=1.0, variables={"weather": "snow"}, seed=3, name="x"
     )
     info = probe(tmp_path / "p.mp4")
-    assert (info.width, info.height, info.fps) == (384, 144, Fraction(30000, 1001))
+    assert (info.width, info.height, info.fps) == (384, 144, rate / step)
     assert info.frames == answer["frames"]
-    assert abs(answer["frames"] - 60) <= 1
+    assert abs(answer["frames"] - 2 * rate / step) < 2
+    times_s = [frame.pts * frame.time_base for frame in read_frames(tmp_path / "p.mp4")]
+    assert times_s == pytest.approx([index * step / rate for index in range(len(times_s))], abs=1e-3)
 
 
 @pytest.mark.parametrize(("grid", "cells"), [(("weather",), 6), (("lighting", "road"), 28)])

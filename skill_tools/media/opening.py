@@ -65,7 +65,6 @@ def clock_start_s(container: InputContainer) -> float:
 
 
 def _open(path: Path) -> InputContainer:
-    import av
     import av.error
 
     _refuse_what_is_no_file(path)

@@ -142,11 +142,11 @@ def _frame_rate(stream: VideoStream) -> Fraction:
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
+    import av
+
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
-        import av
-
         return container.duration / av.time_base
     return 0.0
 

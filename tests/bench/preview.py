@@ -48,8 +48,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Print how long previews take.")
     parser.add_argument("clips", nargs="*", type=Path, default=[SAMPLE], metavar="CLIP")
+    clips = parser.parse_args().clips
     print(f"seconds, by decoding alone; at most {WANTED_S:g} s are wanted of a still and of a film")
-    for clip in parser.parse_args().clips:
+    for clip in clips:
         for kind, words in KINDS.items():
             with tempfile.TemporaryDirectory() as folder:
                 vda = [sys.executable, "-m", "skill_tools.cli"]

@@ -36,7 +36,7 @@ from skill_tools.media.probe import probe
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import load_config
 from skill_tools.workers.augmentation.pipeline import decoder_threads
-from skill_tools.workers.augmentation.planes import copied
+from skill_tools.workers.augmentation.planes import Planes, copied
 from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
 from skill_tools.workers.augmentation.vocabulary import VALUES
 
@@ -167,8 +167,8 @@ def make_all(config: Path, clip: Path, folder: Path, wishes: tuple[Mapping[str, 
 
 
 def lumas(path: Path) -> np.ndarray:
-    """Return the mean luma of each frame."""
-    return np.array([frame.to_ndarray(format="gray").mean() for frame in read_frames(path)])
+    """Return the mean luma code of each frame; grey pictures would add roundings of their own."""
+    return np.array([Planes.of(frame, editable=False).y.mean() for frame in read_frames(path)])
 
 
 def jitter(path: Path) -> float:

@@ -18,6 +18,7 @@ Map: TypeAlias = NDArray[Any]
 """One value a pixel: float32, shape (rows, columns), usually 0 to 1."""
 
 _LIMITED_RANGE, _FULL_RANGE = 1, 2
+_MANY_ROWS = 400
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
     if plane.shape == (height, width):
         return plane.copy()
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def mean_luma(planes: Planes) -> float:
+    """Return the mean luma code, of every fourth row where there are many."""
+    return float(cv2.mean(planes.y[:: 4 if len(planes.y) >= _MANY_ROWS else 1])[0])
 
 
 def percentiles(plane: Plane, shares: Sequence[float]) -> list[int]:

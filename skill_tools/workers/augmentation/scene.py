@@ -36,7 +36,16 @@ from skill_tools.workers.augmentation.ground import (
 )
 from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Odometer, Pose
-from skill_tools.workers.augmentation.planes import Levels, Map, Plane, Planes, grow, numbers_in, percentiles
+from skill_tools.workers.augmentation.planes import (
+    Levels,
+    Map,
+    Plane,
+    Planes,
+    grow,
+    mean_luma,
+    numbers_in,
+    percentiles,
+)
 
 T = TypeVar("T")
 
@@ -162,6 +171,11 @@ class View:
     def small(self) -> Planes:
         """The frame at the small size."""
         return shrunk(self._planes)
+
+    @cached_property
+    def mean_luma(self) -> float:
+        """The frame's mean luma code."""
+        return mean_luma(self._planes)
 
     @property
     def geometry(self) -> Geometry:

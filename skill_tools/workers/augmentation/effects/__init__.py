@@ -17,6 +17,7 @@ from skill_tools.workers.augmentation.effects.laying import joined
 from skill_tools.workers.augmentation.effects.night import night
 from skill_tools.workers.augmentation.effects.rain import rain
 from skill_tools.workers.augmentation.effects.snowfall import snow
+from skill_tools.workers.augmentation.effects.steadying import Steadying
 from skill_tools.workers.augmentation.effects.surface import SURFACES, wet
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
@@ -51,8 +52,8 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
     """Return the stages that show `wish` in `scene`.
 
     Light falls on things, the ground is covered, air lies between, all is graded at once, lamps light,
-    something falls in front, the sensor adds its noise. Random choices hang on seed, name and variable
-    alone, so every scene of a clip gets the same wind, sun side and patches.
+    something falls in front, the sensor adds its noise, exposure is kept steady. Random choices hang on
+    seed, name and variable alone, so every scene of a clip gets the same wind, sun side and patches.
     """
     parts = {
         variable: _effect(wish, variable, value)(
@@ -76,6 +77,7 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
             *(step for part in every for step in part.lamps),
             *(make(sky) for part in every for make in part.falling),
             *(stage for part in every for stage in part.sensor),
+            *([Steadying(scene)] if every else []),
         )
     )
     return Chain(

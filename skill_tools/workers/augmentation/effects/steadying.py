@@ -1,0 +1,84 @@
+"""The last stage: a variant's brightness changes no more from frame to frame than its source's does."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from skill_tools.workers.augmentation.planes import Plane, Planes, mean_luma
+from skill_tools.workers.augmentation.scene import Scene, View
+
+_FOLLOWS_S = 0.5
+_KEPT = 0.9
+_KEPT_MOVING, _FLICKER_CODES = 0.8, 0.5
+_LEAST_CODES = 0.1  # less is not seen
+_COUNTED_ROWS = 4
+_HALVINGS = 7
+_CODES = np.arange(256.0)
+
+
+class Steadying:
+    """Keeps a frame's mean luma as near to its running mean as the source's is to its own, by exposure.
+
+    What deepens contrast would take a source's flicker along and add to it. The running mean follows within
+    half a second, so what lasts (a lamp goes on, the camera turns to the dark) is shown as the effects have
+    it.
+
+    Where the camera moves, no block of a picture can be kept as it is, so encoders move the mean by tenths of
+    a code, a P frame otherwise than a B frame: what is as small as that is kept least, by the shrinkage
+    d²/(|d| + c) of a distance d.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        """Steady the frames of a scene; the first one is left as it is."""
+        self._black = scene.levels.black
+        self._kept, self._flicker = (_KEPT, 0.0) if scene.still else (_KEPT_MOVING, _FLICKER_CODES)
+        self._means: tuple[float, float] | None = None
+        """Running means of the source and of the variant."""
+        self._seen_s = 0.0
+
+    def apply(self, planes: Planes, view: View) -> Planes:
+        """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
+        shown = mean_luma(planes)
+        change = self._wanted(view, shown) - shown
+        above_black = shown - self._black
+        if abs(change) < _LEAST_CODES or above_black < 1:
+            return planes
+        gain = 1 + change / above_black
+        planes = planes.own()
+        plus = self._black * (1 - gain) + _rounding(planes.y, gain, self._black, change)
+        cv2.convertScaleAbs(planes.y, dst=planes.y, alpha=gain, beta=plus)
+        return planes
+
+    def _wanted(self, view: View, shown: float) -> float:
+        """Return the mean luma that a frame is to have, which has `shown`."""
+        source = view.mean_luma
+        follows = 1 - math.exp(-abs(view.time_s - self._seen_s) / _FOLLOWS_S)
+        usual_source, usual = self._means or (source, shown)
+        usual_source += follows * (source - usual_source)
+        usual += follows * (shown - usual)
+        self._means, self._seen_s = (usual_source, usual), view.time_s
+        away = abs(source - usual_source)
+        most = self._kept * away * away / (away + self._flicker + 1e-9)
+        return usual + float(np.clip(shown - usual, -most, most))
+
+
+def _rounding(plane: Plane, gain: float, black: float, change: float) -> float:
+    """Return what is to be added, within half a code, so that rounding leaves `change` of the mean.
+
+    A change by fractions of a code takes those codes to their neighbours that it brings over a half, and
+    that may be those of much of a picture, or of none.
+    """
+    counts = cv2.calcHist([plane[::_COUNTED_ROWS]], [0], None, [256], [0, 256]).ravel()
+    shares = counts / cv2.sumElems(counts)[0]
+    codes = black + (_CODES - black) * gain
+    low, high = -0.5, 0.5
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if float(shares @ (np.rint(codes + middle) - _CODES)) < change:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

@@ -1,0 +1,86 @@
+"""A variant's mean luma changes no more from frame to frame than its source's does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from skill_tools.workers.augmentation.effects.base import Grade
+from skill_tools.workers.augmentation.effects.steadying import Steadying
+from skill_tools.workers.augmentation.planes import Levels, Planes
+from skill_tools.workers.augmentation.scene import Scene, Tracker, shrunk, understand
+
+SIZE = (160, 90)
+RATE = 25
+CONTRAST = 1.4
+
+
+def lit(level: float, *, shift: int = 0) -> Planes:
+    """Return a textured picture of a mean luma, moved by some columns."""
+    texture = np.random.default_rng(3).normal(0, 12, SIZE[::-1])
+    luma = np.clip(level + np.roll(texture, shift, axis=1), 16, 235)
+    chroma = np.full((SIZE[1] // 2, SIZE[0] // 2), 128, np.uint8)
+    return Planes(np.rint(luma).astype(np.uint8), chroma, chroma.copy())
+
+
+def scene_of(*, still: bool) -> Scene:
+    """Return the scene of a camera that stands or turns."""
+    scene = understand(
+        [shrunk(lit(120, shift=0 if still else 9 * index)) for index in range(12)], SIZE, Levels()
+    )
+    assert scene.still is still
+    return scene
+
+
+def shown(levels: Sequence[float], scene: Scene, *, steadied: bool) -> np.ndarray:
+    """Return the mean luma of frames whose contrast was deepened."""
+    stage, steadying, tracker = Grade.contrast(CONTRAST).stage(Levels()), Steadying(scene), Tracker(scene)
+    means = []
+    for index, level in enumerate(levels):
+        planes = lit(level)
+        view = tracker.look(lit(level), index, index / RATE)
+        planes = stage.apply(planes, view)
+        means.append((steadying.apply(planes, view) if steadied else planes).y.mean())
+    return np.array(means)
+
+
+def jitter(means: Sequence[float] | np.ndarray) -> float:
+    """Return the mean change from frame to frame."""
+    return float(np.abs(np.diff(means)).mean())
+
+
+@pytest.mark.parametrize("codes", [0.5, 2.0, 12.0])
+def test_contrast_adds_nothing_to_a_flicker(codes: float) -> None:
+    """A lamp's flicker is none the stronger for a deeper contrast, which by itself makes it so."""
+    levels = [120 + codes * (-1) ** index for index in range(40)]
+    scene = scene_of(still=True)
+    assert jitter(shown(levels, scene, steadied=False)) > 1.2 * jitter(levels)
+    assert jitter(shown(levels, scene, steadied=True)) <= jitter(levels)
+
+
+def test_least_flicker_is_weakened_under_a_moving_camera() -> None:
+    """What encoders would add to finds half of it gone, large changes are kept nearly whole."""
+    scene = scene_of(still=False)
+    small, large = ([120 + codes * (-1) ** index for index in range(40)] for codes in (0.4, 20.0))
+    assert jitter(shown(small, scene, steadied=True)) < 0.5 * jitter(small)
+    assert jitter(shown(large, scene, steadied=True)) > 0.7 * jitter(large)
+
+
+def test_what_lasts_is_shown_as_the_effects_have_it() -> None:
+    """Two seconds after the light has changed for good, the grade alone is to be seen."""
+    levels = [120.0] * 10 + [70.0] * 60
+    scene = scene_of(still=True)
+    steadied, plain = (shown(levels, scene, steadied=choice) for choice in (True, False))
+    assert steadied[-1] == pytest.approx(plain[-1], abs=1.0)
+    assert np.abs(np.diff(steadied)).max() < np.abs(np.diff(plain)).max()
+
+
+def test_an_even_clip_is_left_alone() -> None:
+    """Frames of an even light are the very ones given, to the last bit, and not copied."""
+    scene = scene_of(still=True)
+    steadying, tracker = Steadying(scene), Tracker(scene)
+    for index in range(5):
+        planes = lit(120)
+        assert steadying.apply(planes, tracker.look(planes, index, index / RATE)) is planes

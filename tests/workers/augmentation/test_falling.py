@@ -164,6 +164,14 @@ def test_a_moving_camera_splashes_on_what_is_ground_then(make_street: Callable[.
     assert seen > 0
 
 
+def test_a_moment_without_a_splash_is_one(make_street: Callable[..., Path]) -> None:
+    """In a light rain there are frames in which no drop hits the ground, also under a moving camera."""
+    street = Watched(make_street(pan=8))
+    splashes = street.splashes(strength=0.08)
+    counts = [splashes.shown(street.view(time_s)).places.size for time_s in np.arange(0, 20, 0.037)]
+    assert min(counts) == 0 < max(counts)
+
+
 @pytest.mark.parametrize("wind", [-0.3, 0.3])
 def test_streaks_fall_in_the_winds_direction(wind: float) -> None:
     """Each layer moves down and aside as the wind has it, and its streaks lie along that way."""

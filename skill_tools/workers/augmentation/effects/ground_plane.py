@@ -45,7 +45,7 @@ def patches(view: View, size_m: float, seed: int) -> Map:
 def paved(blue: Plane, red: Plane, levels: Levels) -> Map:
     """Return how far codes of Cb and Cr are those of what is paved, 0 to 1: it is grey, grass isn't."""
     u, v = ((codes.astype(np.float32) - 128) / (_PAVED_COLOUR * levels.chroma_span) for codes in (blue, red))
-    return cv2.exp(-(u * u + v * v)).reshape(u.shape)
+    return cv2.exp(-(u * u + v * v)).reshape(u.shape) if u.size else u  # OpenCV returns None for nothing
 
 
 def _wrapped(places: Map) -> Map:

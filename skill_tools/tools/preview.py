@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -127,16 +126,8 @@ def _target(given: PreviewInput, clip: Path, context: Context) -> Path:
 def _asked(request: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     """Ask the worker and return its answer."""
     document = TypeAdapter(dict[str, Any])
-    try:
-        with preview_worker(context.settings) as worker:
-            answer = document.validate_json(worker.answer(document.dump_json(dict(request)), PATIENCE_S))
-    except (subprocess.TimeoutExpired, ValueError) as error:
-        raise EngineError(
-            f"The preview was not made: {error}"[:500],
-            expected="an answer of the augmentation worker",
-            remedy="try a still, another moment or a shorter clip; `vda doctor` checks the machine",
-            code="engine.preview",
-        ) from error
+    with preview_worker(context.settings) as worker:
+        answer = document.validate_json(worker.answer(document.dump_json(dict(request)), PATIENCE_S))
     if "problem" in answer:
         raise _error(answer["problem"])
     return answer

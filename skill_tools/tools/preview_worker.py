@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from skill_tools.engines.local.environment import host_environment, worker_environment
+from skill_tools.errors import EngineError
 from skill_tools.settings import Settings
 
 MODULE = "skill_tools.workers.augmentation.preview"
@@ -40,9 +41,16 @@ class PreviewWorker:
         """Return what the process answers to its request, both JSON.
 
         Raises:
-            subprocess.TimeoutExpired: it takes longer.
+            EngineError: it takes longer, or ends without an answer.
         """
-        return self._process.communicate(request, within_s)[0]
+        try:
+            answer, told = self._process.communicate(request, within_s)
+        except subprocess.TimeoutExpired as error:
+            raise _unanswered(f"there was no answer within {within_s:g} s") from error
+        if not answer:
+            last = told.decode(errors="replace").strip().rpartition("\n")[2]
+            raise _unanswered(f"its worker ended with code {self._process.returncode}: {last or 'no word'}")
+        return answer
 
     def __enter__(self) -> Self:
         """Return the worker."""
@@ -54,6 +62,15 @@ class PreviewWorker:
         """End the process, whatever it is at."""
         self._process.kill()
         self._process.communicate()
+
+
+def _unanswered(why: str) -> EngineError:
+    return EngineError(
+        f"The preview was not made: {why}"[:500],
+        expected="an answer of the augmentation worker",
+        remedy="try a still, another moment or a shorter clip; `vda doctor` checks the machine",
+        code="engine.preview",
+    )
 
 
 _AT_HAND: ContextVar[PreviewWorker | None] = ContextVar("at_hand", default=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skill_tools.errors import EngineError
 from skill_tools.settings import Settings
 from skill_tools.tools.preview_worker import PreviewWorker, preview_worker, started_early
 from tests.tools.workspace_bench import Workspace
@@ -46,6 +47,22 @@ def test_a_process_that_nobody_asks_ends_with_the_block(tmp_path: Path) -> None:
         raise KeyError
     assert worker._process.returncode is not None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_ends_without_an_answer_is_told_of(tmp_path: Path) -> None:
+    """Its last words and its exit code are in the error, instead of what JSON isn't."""
+    with PreviewWorker(settings(tmp_path)) as worker, pytest.raises(EngineError) as caught:
+        worker.answer(b"no request", PATIENCE_S)
+    assert caught.value.code == "engine.preview"
+    assert "ended with code 1" in str(caught.value)
+
+
+def test_a_process_that_takes_too_long_is_told_of(workspace: Workspace, tmp_path: Path) -> None:
+    """Who doesn't answer in time is ended, and that is said."""
+    with PreviewWorker(settings(tmp_path)) as worker, pytest.raises(EngineError) as caught:
+        worker.answer(request(workspace.clip(), tmp_path / "a.png"), 0.01)
+    assert "no answer within 0.01 s" in str(caught.value)
+    assert worker._process.returncode is not None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -250,9 +250,7 @@ def scattered(size: tuple[int, int], stamps: Sequence[Plane], count: int, rng: n
     stamps = [stamp for stamp in stamps if stamp.shape[0] < period and stamp.shape[1] < width]
     if not stamps:
         return np.zeros((period, width), np.uint8)
-    # What hangs over at the right comes in at the left.
-    over = max(stamp.shape[1] for stamp in stamps)
-    drawn = np.zeros((period, width + over), np.uint8)
+    drawn = np.zeros((period, width), np.uint8)
     kinds = rng.integers(0, len(stamps), count)
     columns = rng.integers(0, width, count)
     heights = rng.random(count)
@@ -260,7 +258,12 @@ def scattered(size: tuple[int, int], stamps: Sequence[Plane], count: int, rng: n
         stamp = stamps[kind]
         down, across = stamp.shape
         row = int(height * (period - down))
-        spot = drawn[row : row + down, column : column + across]
-        cv2.max(spot, stamp, dst=spot)
-    np.maximum(drawn[:, :over], drawn[:, width:], out=drawn[:, :over])
-    return np.ascontiguousarray(drawn[:, :width])
+        rows = drawn[row : row + down]
+        _lightened(rows[:, column : column + across], stamp[:, : width - column])
+        if column + across > width:  # what hangs over at the right comes in at the left
+            _lightened(rows[:, : column + across - width], stamp[:, width - column :])
+    return drawn
+
+
+def _lightened(spot: Plane, stamp: Plane) -> None:
+    cv2.max(spot, stamp, dst=spot)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
@@ -21,22 +20,12 @@ from av.video.frame import VideoFrame
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import Output
+from skill_tools.workers.augmentation.decoded import Decoded, scenes
 from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
 from skill_tools.workers.augmentation.relay import Relay
-from skill_tools.workers.augmentation.scene import (
-    Scene,
-    Tracker,
-    View,
-    differ,
-    glance,
-    is_cut,
-    look_ahead,
-    shrunk,
-    spread,
-    understand,
-)
+from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
 
 T = TypeVar("T")
@@ -67,30 +56,6 @@ class Reading:
         frames = read_frames(path, skipped=self.skipped, threads=decoder_threads())
         self.frames = chain([next(frames)], frames)
         """To be gone through once."""
-
-
-class Decoded:
-    """A frame as it was decoded, which nobody may edit."""
-
-    def __init__(self, frame: VideoFrame, index: int, previous: Decoded | None) -> None:
-        """Take the frame of a number, a `yuv420p` one, that comes after another."""
-        self.frame, self.index = frame, index
-        self.planes = Planes.of(frame, editable=False)
-        self._glance = glance(self.planes)
-        self.starts_scene = previous is None or self._is_cut_from(previous)
-
-    @property
-    def time_s(self) -> float:
-        """When the frame is shown."""
-        return float((self.frame.pts or 0) * (self.frame.time_base or 0))
-
-    @cached_property
-    def small(self) -> Planes:
-        """A small copy of it."""
-        return shrunk(self.planes)
-
-    def _is_cut_from(self, previous: Decoded) -> bool:
-        return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)
 
 
 @dataclass
@@ -255,7 +220,7 @@ def _begun(
             lane.enter(scene)
         return scene
 
-    for scene_frames, samples in _scenes(items, look_ahead(source.width, source.height)):
+    for scene_frames, samples in scenes(items, look_ahead(source.width, source.height)):
         # All wait for this, so a thread that goes last is not the one to do it.
         tracker = Tracker(at_once.submit(understood, samples).result())
         for item in scene_frames:
@@ -268,46 +233,6 @@ def _begun(
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
     """Return how many frames a share of memory holds: at least 3."""
     return max(3, min(most, size_bytes // max(1, source.width * source.height * 3 // 2)))
-
-
-def _scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:
-    """Yield each scene's frames, together with the small copies of them by which it is understood."""
-    pending = next(items, None)
-    while pending is not None:
-        ahead = [pending]
-        pending = None
-        for item in items:
-            if item.starts_scene:
-                pending = item
-                break
-            ahead.append(item)
-            if len(ahead) == depth:
-                break
-        samples = [item.small for item in spread(ahead)]
-        following = _Following(ahead, items, pending)
-        yield iter(following), samples
-        pending = following.next_scene
-
-
-class _Following:
-    """A scene's frames: those looked at already, then the rest up to the next cut."""
-
-    def __init__(self, ahead: list[Decoded], items: Iterator[Decoded], next_scene: Decoded | None) -> None:
-        self._ahead, self._items, self.next_scene = ahead, items, next_scene
-
-    def __iter__(self) -> Iterator[Decoded]:
-        # Frames go out of the list as they are handed on, so that they aren't held twice as long.
-        ahead = self._ahead
-        ahead.reverse()
-        while ahead:
-            yield ahead.pop()
-        if self.next_scene is not None:
-            return
-        for item in self._items:
-            if item.starts_scene:
-                self.next_scene = item
-                return
-            yield item
 
 
 def _sampled(info: ClipInfo) -> frozenset[int]:

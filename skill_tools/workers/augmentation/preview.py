@@ -28,9 +28,10 @@ from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, s
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
-from skill_tools.workers.augmentation.effects import chain_for, edited
+from skill_tools.workers.augmentation.effects import Stage, chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
-from skill_tools.workers.augmentation.stretch import Shot, Stretch, stretch_of
+from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
 
@@ -93,10 +94,10 @@ def preview(request: Request) -> dict[str, Any]:
     elif request.kind == "video":
         size = _film_size(*size, alone=request.alone)
     length_s = SAMPLE_S if request.kind == "video" else 0.0
-    stretch = stretch_of(
+    stretch = Stretch(
         info, levels, at_s=request.at_s, length_s=length_s, size=size, step=_film_step(info.fps)
     )
-    studio = _Studio(request, info, stretch)
+    studio = _Studio(request, info, stretch, size)
     if request.grid:
         studio.show_grid(wishes)
     elif request.kind == "video":
@@ -117,30 +118,36 @@ class _Edited(NamedTuple):
 class _Studio:
     """Makes variants of one stretch, in whatever arrangement."""
 
-    def __init__(self, request: Request, info: ClipInfo, stretch: Stretch) -> None:
-        self._request, self._info, self._stretch = request, info, stretch
+    def __init__(self, request: Request, info: ClipInfo, stretch: Stretch, size: tuple[int, int]) -> None:
+        self._request, self._info, self._stretch, self._size = request, info, stretch, size
+        self._at_s: float | None = None
         self._scaler = cache(lambda width, height: Scaler(info, width, height))
         self._notes: dict[str, None] = {}
         self._frames = 0
 
     def show_still(self, wish: Wish) -> None:
-        save_picture(self._shown(self._first(wish), wish), self._request.output)
+        (frame,) = self._first([wish])
+        save_picture(self._shown(frame, wish), self._request.output)
         self._frames = 1
 
     def show_video(self, wish: Wish) -> None:
         self._request.output.parent.mkdir(parents=True, exist_ok=True)
         with self._film() as film, closing(self._sink(film, wish)) as shown:
-            for shot in self._stretch.shots:
-                for frame in self._edited(shot, wish):
-                    shown.put(frame)
+            for shot in self._stretch.shots():
+                stages = self._stages(shot.scene, wish)
+                for planes, view in shot.frames:
+                    shown.put(self._edited(planes, view, stages))
             shown.finish()
 
     def show_grid(self, wishes: Sequence[Wish]) -> None:
         columns = _columns(self._request, len(wishes))
-        width, height = self._stretch.shots[0].frames[0][0].size
+        width, height = self._size
         shown = min(width, _shown_width(columns))
         shown_size = _even(shown, round(shown * height / width))
-        cells = [self._labelled(self._drawn(self._first(wish).after, *shown_size), wish) for wish in wishes]
+        cells = [
+            self._labelled(self._drawn(frame.after, *shown_size), wish)
+            for frame, wish in zip(self._first(wishes), wishes, strict=True)
+        ]
         cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
         save_picture(
             laid_out([cells[at : at + columns] for at in range(0, len(cells), columns)]), self._request.output
@@ -156,28 +163,36 @@ class _Studio:
             )
         return {
             "path": str(self._request.output),
-            "at_s": round(self._stretch.at_s, 3),
+            "at_s": round(self._at_s or 0.0, 3),
             "frames": self._frames,
             "cells": [{"values": dict(one.values), "strengths": dict(one.strengths)} for one in wishes],
             "notes": list(notes),
         }
 
-    def _first(self, wish: Wish) -> _Edited:
-        return next(self._edited(self._stretch.shots[0], wish))
+    def _first(self, wishes: Sequence[Wish]) -> Iterator[_Edited]:
+        """Yield the first frame as each of the wishes shows it."""
+        with closing(self._stretch.shots()) as shots:
+            shot = next(shots)
+            planes, view = next(shot.frames)
+        for wish in wishes:
+            yield self._edited(planes, view, self._stages(shot.scene, wish))
 
-    def _edited(self, shot: Shot, wish: Wish) -> Iterator[_Edited]:
-        """Yield the frames of a shot before and after the effects."""
-        chain = chain_for(wish, shot.scene, seed=self._request.seed, name=self._name)
+    def _stages(self, scene: Scene, wish: Wish) -> Sequence[Stage]:
+        chain = chain_for(wish, scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
-        for planes, view in shot.frames:
-            yield _Edited(planes, edited(planes.copy(), view, chain.stages), view.time_s)
+        return chain.stages
+
+    def _edited(self, planes: Planes, view: View, stages: Sequence[Stage]) -> _Edited:
+        if self._at_s is None:
+            self._at_s = view.time_s
+        return _Edited(planes, edited(planes.copy(), view, stages), view.time_s)
 
     @property
     def _name(self) -> str:
         return self._request.name or f"{self._info.path.stem}_aug0"
 
     def _film(self) -> ClipWriter:
-        width, height = self._stretch.shots[0].frames[0][0].size
+        width, height = self._size
         return ClipWriter(
             self._request.output,
             width=width if self._request.alone else 2 * width,
@@ -191,7 +206,7 @@ class _Studio:
         """Return a thread that draws and encodes while the next frame is edited."""
 
         def show(frame: _Edited) -> None:
-            pts = round((frame.time_s - self._stretch.at_s) / self._info.time_base)
+            pts = round((frame.time_s - (self._at_s or 0.0)) / self._info.time_base)
             film.write_bgr(self._shown(frame, wish), pts)
             self._frames += 1
 

@@ -21,7 +21,7 @@ from skill_tools.workers.augmentation import preview as module
 from skill_tools.workers.augmentation.cli import main as make_variant
 from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.preview import Request, preview
-from skill_tools.workers.augmentation.stretch import stretch_of
+from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.vocabulary import VALUES
 
 LEVELS = Levels()
@@ -81,8 +81,8 @@ def test_a_moment_deep_in_a_clip_is_entered_there(
     monkeypatch.setattr("skill_tools.workers.augmentation.stretch._REACH_PIXELS", 0)
     clip = make_street(frames=60)
     info = probe(clip)
-    stretch = stretch_of(info, LEVELS, at_s=2.0, length_s=0.0, size=(info.width, info.height))
-    ((planes, view),) = stretch.shots[0].frames
+    stretch = Stretch(info, LEVELS, at_s=2.0, length_s=0.0, size=(info.width, info.height))
+    (((planes, view),),) = (list(shot.frames) for shot in stretch.shots())
     assert (stretch.exact, view.index, view.time_s) == (False, 50, 2.0)
     assert np.array_equal(planes.y, list(read_frames(clip))[50].to_ndarray()[: info.height])
 
@@ -103,12 +103,11 @@ def test_a_moment_behind_a_cut_is_understood_behind_it(
     clip = make_street(frames=40, cut_at=20)
     info = probe(clip)
     before, after = (
-        stretch_of(info, LEVELS, at_s=at_s, length_s=0.0, size=(192, 144)) for at_s in (0.4, 1.2)
+        next(Stretch(info, LEVELS, at_s=at_s, length_s=0.0, size=(192, 144)).shots()).scene
+        for at_s in (0.4, 1.2)
     )
-    assert before.shots[0].scene.geometry.sky.any()
-    assert (
-        np.abs(before.shots[0].scene.background.y.astype(int) - after.shots[0].scene.background.y).mean() > 40
-    )
+    assert before.geometry.sky.any()
+    assert np.abs(before.background.y.astype(int) - after.background.y).mean() > 40
 
 
 @pytest.mark.parametrize(("rate", "step"), [(Fraction(15), 1), (Fraction(30000, 1001), 2), (Fraction(60), 3)])

@@ -1,0 +1,79 @@
+"""A clip's frames as they were decoded, parted where it cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from av.video.frame import VideoFrame
+
+from skill_tools.workers.augmentation.planes import Planes
+from skill_tools.workers.augmentation.scene import differ, glance, is_cut, shrunk, spread
+
+
+class Decoded:
+    """A frame as it was decoded, which nobody may edit."""
+
+    def __init__(self, frame: VideoFrame, index: int, previous: Decoded | None) -> None:
+        """Take the frame of a number, a `yuv420p` one, that comes after another."""
+        self.frame, self.index = frame, index
+        self.planes = Planes.of(frame, editable=False)
+        self._glance = glance(self.planes)
+        self.starts_scene = previous is None or self._is_cut_from(previous)
+
+    @property
+    def time_s(self) -> float:
+        """When the frame is shown."""
+        return float((self.frame.pts or 0) * (self.frame.time_base or 0))
+
+    @cached_property
+    def small(self) -> Planes:
+        """A small copy of it."""
+        return shrunk(self.planes)
+
+    def _is_cut_from(self, previous: Decoded) -> bool:
+        return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)
+
+
+def scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:
+    """Yield each scene's frames, together with the small copies of them by which it is understood.
+
+    These are of the first `depth` frames, which are held back for as long as it takes. Whoever doesn't go
+    through all frames of a scene gets no other.
+    """
+    pending = next(items, None)
+    while pending is not None:
+        ahead = [pending]
+        pending = None
+        for item in items:
+            if item.starts_scene:
+                pending = item
+                break
+            ahead.append(item)
+            if len(ahead) == depth:
+                break
+        samples = [item.small for item in spread(ahead)]
+        following = _Following(ahead, items, pending)
+        yield iter(following), samples
+        pending = following.next_scene
+
+
+class _Following:
+    """A scene's frames: those looked at already, then the rest up to the next cut."""
+
+    def __init__(self, ahead: list[Decoded], items: Iterator[Decoded], next_scene: Decoded | None) -> None:
+        self._ahead, self._items, self.next_scene = ahead, items, next_scene
+
+    def __iter__(self) -> Iterator[Decoded]:
+        # Frames go out of the list as they are handed on, so that they aren't held twice as long.
+        ahead = self._ahead
+        ahead.reverse()
+        while ahead:
+            yield ahead.pop()
+        if self.next_scene is not None:
+            return
+        for item in self._items:
+            if item.starts_scene:
+                self.next_scene = item
+                return
+            yield item

@@ -158,7 +158,7 @@ def trust_in(ground: Map, frame: Planes, colours: GroundColours) -> float:
     soft = cv2.GaussianBlur(frame.y, (0, 0), 1.0)
     across, down = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *axis)) for axis in ((1, 0), (0, 1)))
     busy = float((cv2.add(across, down)[where] > 60).mean())
-    high = float(where[: len(where) // 3].mean())
+    high = float(where[: max(1, len(where) // 3)].mean())
     odds = np.clip(colours.odds, 0.02, 0.98)
     evidence = np.log(odds / (1 - odds))[_bins(frame)]
     own = float(evidence[where].mean() - evidence[~where].mean()) if not where.all() else 0.0

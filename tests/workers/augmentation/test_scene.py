@@ -56,6 +56,13 @@ def test_ground_lies_below_and_sky_above(make_street: Callable[..., Path]) -> No
     assert geometry.sky[40:].mean() < 0.05
 
 
+@pytest.mark.parametrize("size", [(64, 2), (2, 64), (2, 2)])
+def test_a_picture_of_two_rows_has_a_scene(make_street: Callable[..., Path], size: tuple[int, int]) -> None:
+    """Nothing is too flat, or too narrow, to be told how far its ground may be taken for one."""
+    small = next(small_frames(make_street(frames=1, size=size)))
+    assert 0 <= understand([small], size, LEVELS).geometry.trust <= 1
+
+
 def test_a_post_on_the_ground_is_no_ground(make_street: Callable[..., Path]) -> None:
     """A thin bright post stands out of the ground around it, a line across the ground doesn't."""
     frames = list(small_frames(make_street()))[::2]

@@ -27,7 +27,7 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
         "--at",
         type=float,
         metavar="SECONDS",
-        help="the moment to show (default: 2, of a film 0)",
+        help="the moment to show (default: 2, in a large clip sooner, of a film 0)",
     )
     parser.add_argument("--video", action="store_true", help="two seconds instead of a still")
     parser.add_argument("--alone", action="store_true", help="the variant alone, in its own size")

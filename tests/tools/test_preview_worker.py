@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def request(clip: str, target: Path) -> bytes:
     """Return a request for a still, as JSON."""
     wanted = {"clip": clip, "output": str(target), "variables": {"weather": "fog"}}
     return json.dumps(wanted).encode()
+
+
+def environment_of(process: int) -> bytes:
+    """Return a process's environment, which is there a moment after the process is."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if seen := Path(f"/proc/{process}/environ").read_bytes():
+            return seen
+        time.sleep(0.01)
+    raise TimeoutError
 
 
 def test_the_process_started_early_answers_the_first_request(workspace: Workspace, tmp_path: Path) -> None:
@@ -69,6 +80,6 @@ def test_a_process_that_takes_too_long_is_told_of(workspace: Workspace, tmp_path
 def test_the_process_sees_nobody_s_keys(tmp_path: Path) -> None:
     """What is secret in the caller's environment isn't in the worker's."""
     with PreviewWorker(settings(tmp_path, OPENAI_API_KEY="sk-not-to-be-seen", LANG="C")) as worker:
-        seen = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+        seen = environment_of(worker._process.pid)
     assert b"LANG=C" in seen
     assert b"sk-not-to-be-seen" not in seen

@@ -38,7 +38,9 @@ class PreviewInput(Closed):
     )
     kind: Literal["still", "video"] = Field("still", description="`video` is a sample of two seconds.")
     at_s: float | None = Field(
-        None, ge=0, description="Moment in the clip; by default two seconds in, in a large clip sooner, of a video 0."
+        None,
+        ge=0,
+        description="Moment in the clip; by default two seconds in, in a large clip sooner, of a video 0.",
     )
     strength: Share | None = Field(None, description="Of every variable; drawn as in a run by default.")
     strengths: dict[Name, Share] = Field(

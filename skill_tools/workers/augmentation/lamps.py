@@ -26,6 +26,7 @@ from skill_tools.workers.augmentation.windows import Pane
 _FAINT_CODES = 7
 _THIN_CODES = 20
 _HEAD_CODES = 40
+_LEAST_POST = 6  # rows; with less there is no place above it to look for a head
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ def _posts(thin: Plane) -> Iterator[Box]:
             gap = piece.top - post.bottom
             if 0 <= gap < 1.2 * post.down and abs(piece.centre[0] - upper.centre[0]) <= 2 + 0.05 * gap:
                 post = Box(upper.left, upper.top, upper.across, piece.bottom - upper.top)
-        if post.down >= height / 6:
+        if post.down >= max(_LEAST_POST, height / 6):
             yield post
 
 

@@ -16,6 +16,7 @@ from skill_tools.workers.augmentation.config import HallucinationCheck
 from skill_tools.workers.augmentation.effects import Chain, chain_for, edited
 from skill_tools.workers.augmentation.effects.shining import Shining
 from skill_tools.workers.augmentation.evaluators import Evaluation
+from skill_tools.workers.augmentation.lamps import street_lamps
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, shrunk, understand
 from skill_tools.workers.augmentation.vocabulary import wish_for
@@ -314,3 +315,12 @@ def test_the_foreground_of_a_part_is_that_of_the_whole() -> None:
     whole = Tracker(scene).look(small, 4, 0.4).foreground
     assert part.max() > 0.9
     assert np.array_equal(part, whole[box.slices])
+
+
+@pytest.mark.parametrize("rows", range(2, 9))
+def test_a_strip_of_few_rows_has_no_lamp(rows: int) -> None:
+    """Something thin and upright in a picture of a few rows is no post, and is no reason to break off."""
+    luma = np.full((rows, 64), 90, np.uint8)
+    luma[:, ::16] = 230
+    nowhere, everywhere = np.zeros((rows, 64), np.float32), np.ones((rows, 64), np.float32)
+    assert list(street_lamps(luma, everywhere, nowhere, (), LEVELS)) == []

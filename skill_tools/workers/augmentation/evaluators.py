@@ -168,9 +168,9 @@ def _grain(lumas: Sequence[Plane], ground: Map) -> list[float]:
     """
     every_other = [luma[::2] for luma in lumas]
     off_ground = np.where(ground < 0.5, np.uint8(255), np.uint8(0))
-    if cv2.countNonZero(off_ground) <= 0.05 * off_ground.size:
-        off_ground[:] = 255
     where = cv2.resize(off_ground, every_other[0].shape[::-1], interpolation=cv2.INTER_NEAREST)
+    if cv2.countNonZero(where) <= 0.05 * where.size:
+        where[:] = 255
     count = cv2.countNonZero(where)
     return [cv2.norm(rows, cv2.blur(rows, (5, 1)), cv2.NORM_L1, where) / count for rows in every_other]
 

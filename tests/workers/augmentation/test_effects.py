@@ -76,6 +76,17 @@ def test_each_value_is_seen_and_moves_no_edge(shot: Shot, variable: str, value: 
     assert {name: verdict for name, verdict in evaluation.attributes().items() if not verdict.passed} == {}
 
 
+@pytest.mark.parametrize("row", range(3))
+def test_a_picture_of_few_pixels_is_evaluated(row: int) -> None:
+    """Where all that isn't ground is a row that isn't looked at, the whole picture is."""
+    planes = Planes(*(np.full((3, 3), code, np.uint8) for code in (90, 128, 128)))
+    ground = np.ones((3, 3), np.float32)
+    ground[row] = 0
+    evaluation = Evaluation(HallucinationCheck(), LEVELS, {"weather": "rain"})
+    evaluation.see(planes, planes, ground)
+    assert not evaluation.attributes()["weather"].passed
+
+
 @pytest.mark.parametrize(("variable", "value"), EVERY_VALUE)
 def test_each_value_is_steady(shot: Shot, variable: str, value: str) -> None:
     """Mean luma jumps no more from frame to frame than the source's, a tenth of a code allowed."""

@@ -20,15 +20,16 @@ _NOT_CLIPS = frozenset({"tty", "image2", "ico", "hls", "dash", "concat", "ffmeta
 
 
 @contextmanager
-def open_clip(path: Path) -> Iterator[InputContainer]:
+def open_clip(path: Path, *, headers_alone: bool = False) -> Iterator[InputContainer]:
     """Open `path` for reading.
 
-    Only the local file itself is read: a playlist that points elsewhere is refused.
+    Only the local file itself is read: a playlist that points elsewhere is refused. FFmpeg decodes a frame
+    to tell what its container doesn't say; with `headers_alone` it doesn't, which takes 1 ms instead of 15.
 
     Raises:
         ClipError: `path` is missing, a folder, empty, unreadable, cut before its index, or no video.
     """
-    container = _open(path)
+    container = _open(path, [{"skip_frame": "all"}] if headers_alone else None)
     try:
         yield container
     finally:
@@ -64,13 +65,16 @@ def clock_start_s(container: InputContainer) -> float:
     return 0.0
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, stream_options: list[dict[str, str]] | None) -> InputContainer:
     import av.error
 
     _refuse_what_is_no_file(path)
     try:
         container = av.open(
-            f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
+            f"file:{path.absolute()}",
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file"},
+            stream_options=stream_options,  # type: ignore[arg-type]  # the stub says str
         )
     except (av.error.FFmpegError, OSError) as error:
         raise _unreadable(path, error.strerror or str(error)) from error

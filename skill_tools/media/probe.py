@@ -37,6 +37,18 @@ class ColourTags:
 
 
 @dataclass(frozen=True)
+class ClipHeader:
+    """What the container tells of a clip, in the size that is coded."""
+
+    width: int
+    height: int
+    fps: Fraction
+    frames: int | None
+    duration_s: float
+    codec: str
+
+
+@dataclass(frozen=True)
 class ClipInfo:
     """What a clip is. Sizes are as displayed: a clip turned by its tag counts as turned."""
 
@@ -82,6 +94,26 @@ def probe(path: Path) -> ClipInfo:
             time_base=_time_base(stream),
             colour=_colour_tags(frame),
             interlaced=frame.interlaced_frame,
+        )
+
+
+def read_header(path: Path) -> ClipHeader:
+    """Tell what the headers of the MP4 at `path` say, a twentieth of the work of `probe`: nothing is decoded.
+
+    Enough for a clip that was written here; others may be turned by a tag, or say little in their headers.
+
+    Raises:
+        ClipError: it is missing, empty, a folder, cut short before its index, or not a video.
+    """
+    with open_clip(path, headers_alone=True) as container:
+        stream = video_stream(container, path)
+        return ClipHeader(
+            width=stream.width,
+            height=stream.height,
+            fps=_frame_rate(stream),
+            frames=stream.frames or None,
+            duration_s=_duration_s(container, stream),
+            codec=stream.codec.canonical_name,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 
 from skill_tools.errors import ClipError
-from skill_tools.media.probe import ColourTags, probe
+from skill_tools.media.probe import ColourTags, probe, read_header
+from skill_tools.media.video import ClipWriter
 
 SAMPLE = Path(__file__).parents[2] / "assets/samples/campus_walkway.mp4"
 
@@ -44,6 +47,28 @@ def test_the_sample_clip_is_what_its_notes_say() -> None:
 def test_the_rate_of_television_stays_a_fraction(tmp_path: Path, container: str) -> None:
     """29.97 frames a second are 30000/1001 in every container."""
     assert probe(make_clip(tmp_path / f"clip.{container}")).fps == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "pts"),
+    [
+        ((160, 120), "h264", range(9)),
+        ((161, 121), "h264", range(9)),
+        ((160, 120), "av1", range(9)),
+        ((160, 120), "h264", (0, 1, 5, 6, 20)),
+        ((160, 120), "h264", (7,)),
+    ],
+)
+def test_the_headers_of_what_was_written_here_tell_what_its_frames_do(
+    tmp_path: Path, size: tuple[int, int], codec: str, pts: Sequence[int]
+) -> None:
+    """Size, rate, length and codec are the same without a frame being decoded, be rates even or not."""
+    clip = tmp_path / "clip.mp4"
+    with ClipWriter(clip, width=size[0], height=size[1], rate=Fraction(25), codec=codec) as writer:
+        for at in pts:
+            writer.write_bgr(np.full((size[1], size[0], 3), 5 * at, np.uint8), at)
+    info, header = probe(clip), read_header(clip)
+    assert asdict(header) == {name: getattr(info, name) for name in asdict(header)}
 
 
 def test_a_turned_clip_has_its_displayed_size(tmp_path: Path) -> None:

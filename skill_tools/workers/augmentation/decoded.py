@@ -31,6 +31,10 @@ class Decoded:
         """A small copy of it."""
         return shrunk(self.planes)
 
+    def shrink(self) -> None:
+        """Make the small copy now, since there is time."""
+        _ = self.small
+
     def _is_cut_from(self, previous: Decoded) -> bool:
         return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)
 
@@ -50,6 +54,8 @@ def scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Deco
                 pending = item
                 break
             ahead.append(item)
+            if len(ahead) % 2:  # as a rule every other one is a sample, and the next is still being decoded
+                item.shrink()
             if len(ahead) == depth:
                 break
         samples = [item.small for item in spread(ahead)]

@@ -172,8 +172,8 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
 
 
 def mean_luma(planes: Planes) -> float:
-    """Return the mean luma code, of every fourth row where there are many."""
-    return float(cv2.mean(planes.y[:: 4 if len(planes.y) >= _MANY_ROWS else 1])[0])
+    """Return the mean luma code, of every eighth row where there are many."""
+    return float(cv2.mean(planes.y[:: 8 if len(planes.y) >= _MANY_ROWS else 1])[0])
 
 
 def percentiles(plane: Plane, shares: Sequence[float]) -> list[int]:

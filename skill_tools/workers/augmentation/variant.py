@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from skill_tools.errors import EngineError, InputError
 from skill_tools.media.atomic import whole_file
-from skill_tools.media.probe import ClipInfo, probe
+from skill_tools.media.probe import ClipHeader, ClipInfo, probe, read_header
 from skill_tools.workers.augmentation.config import Config
 from skill_tools.workers.augmentation.effects import chain_for
 from skill_tools.workers.augmentation.evaluators import Evaluation
@@ -208,7 +208,7 @@ def _failures(made: Made) -> list[str]:
 def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
     order, rendered = made.order, made.rendered
     config, wish = order.config, order.wish
-    output = probe(order.folder / VIDEO_NAME)
+    output = read_header(order.folder / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
     effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
     return {
@@ -273,7 +273,7 @@ def _evaluators(config: Config, made: Made) -> dict[str, Any]:
     return found
 
 
-def _described(info: ClipInfo, frames: int) -> dict[str, Any]:
+def _described(info: ClipInfo | ClipHeader, frames: int) -> dict[str, Any]:
     return {
         "width": info.width,
         "height": info.height,

@@ -14,7 +14,7 @@ _FOLLOWS_S = 0.5
 _KEPT = 0.9
 _KEPT_MOVING, _FLICKER_CODES = 0.8, 0.5
 _LEAST_CODES = 0.1  # less is not seen
-_COUNTED_ROWS = 4
+_COUNTED_ROWS = 8
 _HALVINGS = 7
 _CODES = np.arange(256.0)
 

@@ -10,7 +10,7 @@ from skill_tools.workers.augmentation.planes import Plane, Planes, rounded
 from skill_tools.workers.augmentation.scene import View
 from skill_tools.workers.augmentation.vocabulary import seed_for
 
-_LINGERS = 4  # frames
+_LINGERS = 6  # frames
 _BLOCK = 32  # pixels; whole macroblocks, so that an encoder can leave them as they were
 _PLACES = 64
 
@@ -19,8 +19,10 @@ class SensorNoise:
     """Read noise: zero-mean, the same amount in every frame, another from frame to frame.
 
     In the dark a camera averages over time, so that noise lingers for some frames and changes more slowly
-    than it leaves the sensor: here a quarter of the picture, in blocks, gets new noise in each frame. An
-    encoder shows that for fewer bits than noise that is new everywhere, of which it keeps half.
+    than it leaves the sensor: here a sixth of the picture, in blocks, gets new noise in each frame. An
+    encoder shows that for fewer bits than noise that is new everywhere, of which it keeps half; and where
+    two pictures differ in their noise, the mean of both, which B frames are made of, is rounded up, so that
+    they are the lighter the less of it lasts.
     """
 
     def __init__(self, codes: float, rng: np.random.Generator) -> None:

@@ -10,6 +10,16 @@ from skill_tools.media.probe import probe
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
+def get_ready(name: Path) -> None:
+    """Load what `plays` needs for a file of a name: for whoever has to wait until the file is there."""
+    if name.suffix.lower() in PICTURE_SUFFIXES:
+        from PIL import Image
+
+        Image.preinit()
+    else:
+        import av.container  # noqa: F401 - loaded for later
+
+
 def plays(path: Path) -> bool:
     """Tell whether a picture opens whole, or a video's first frame decodes."""
     try:

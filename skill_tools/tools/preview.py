@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from skill_tools.errors import EngineError, InputError, VdaError
-from skill_tools.media.playable import PICTURE_SUFFIXES
+from skill_tools.media.playable import PICTURE_SUFFIXES, get_ready
 from skill_tools.settings import PREVIEWS_FOLDER
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
 from skill_tools.tools.context import Context
@@ -128,7 +129,8 @@ def _target(given: PreviewInput, clip: Path, context: Context) -> Path:
 def _asked(request: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     """Ask the worker and return its answer."""
     document = TypeAdapter(dict[str, Any])
-    with preview_worker(context.settings) as worker:
+    with preview_worker(context.settings) as worker, ThreadPoolExecutor(1) as beside:
+        beside.submit(get_ready, Path(request["output"]))
         answer = document.validate_json(worker.answer(document.dump_json(dict(request)), PATIENCE_S))
     if "problem" in answer:
         raise _error(answer["problem"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,12 +12,21 @@ from skill_tools.workers.augmentation.planes import Plane, Planes, mean_luma
 from skill_tools.workers.augmentation.scene import Scene, View
 
 _FOLLOWS_S = 0.5
-_KEPT = 0.9
-_KEPT_MOVING, _FLICKER_CODES = 0.8, 0.5
-_LEAST_CODES = 0.1  # less is not seen
 _COUNTED_ROWS = 8
 _HALVINGS = 7
 _CODES = np.arange(256.0)
+
+
+class _Bounds(NamedTuple):
+    kept: float
+    """Share of the source's distance from its running mean, where that is large."""
+    flicker: float
+    """Codes of a distance half of which is kept, further by that share."""
+    least: float
+    """Codes; less isn't seen, and a plane that is left alone costs nothing."""
+
+
+_STILL, _MOVING = _Bounds(0.9, 0.0, 0.1), _Bounds(0.8, 0.5, 0.2)
 
 
 class Steadying:
@@ -34,7 +44,7 @@ class Steadying:
     def __init__(self, scene: Scene) -> None:
         """Steady the frames of a scene; the first one is left as it is."""
         self._black = scene.levels.black
-        self._kept, self._flicker = (_KEPT, 0.0) if scene.still else (_KEPT_MOVING, _FLICKER_CODES)
+        self._bounds = _STILL if scene.still else _MOVING
         self._means: tuple[float, float] | None = None
         """Running means of the source and of the variant."""
         self._seen_s = 0.0
@@ -44,7 +54,7 @@ class Steadying:
         shown = mean_luma(planes)
         change = self._wanted(view, shown) - shown
         above_black = shown - self._black
-        if abs(change) < _LEAST_CODES or above_black < 1:
+        if abs(change) < self._bounds.least or above_black < 1:
             return planes
         gain = 1 + change / above_black
         planes = planes.own()
@@ -61,7 +71,7 @@ class Steadying:
         usual += follows * (shown - usual)
         self._means, self._seen_s = (usual_source, usual), view.time_s
         away = abs(source - usual_source)
-        most = self._kept * away * away / (away + self._flicker + 1e-9)
+        most = self._bounds.kept * away * away / (away + self._bounds.flicker + 1e-9)
         return usual + float(np.clip(shown - usual, -most, most))
 
 

@@ -97,12 +97,13 @@ class Stretch:
     def _shot(self, items: Iterator[Decoded], understood: Scene) -> Shot:
         scene = replace(understood, size=self._size)
         tracker = Tracker(scene)
-
-        def looked_at(item: Decoded) -> tuple[Planes, View]:
-            planes = resized(item.planes, self._size)
-            return planes, tracker.look(planes, item.index, item.time_s)
-
-        return Shot(scene, map(looked_at, items))
+        return Shot(
+            scene,
+            (
+                (resized(item.planes, self._size), tracker.look(item.planes, item.index, item.time_s))
+                for item in items
+            ),
+        )
 
     def _decoded(self) -> Iterator[Decoded]:
         frame_s = float(1 / self._info.fps)

@@ -127,6 +127,16 @@ def test_a_video_is_two_seconds_of_both(
     assert times_s == pytest.approx([index * step / rate for index in range(len(times_s))], abs=1e-3)
 
 
+@pytest.mark.parametrize("size", [(768, 576), (854, 480), (1000, 562), (482, 1070)])
+def test_a_film_of_any_size_shows_what_lies_on_the_ground(
+    make_street: Callable[..., Path], tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """However its sides are rounded, what is known of the scene fits the frames that are looked at."""
+    clip = make_street(frames=8, size=size)
+    answer = shown(clip, tmp_path / "p.mp4", kind="video", variables={"weather": "rain"})
+    assert answer["frames"] == probe(tmp_path / "p.mp4").frames > 0
+
+
 @pytest.mark.parametrize(("grid", "cells"), [(("weather",), 6), (("lighting", "road"), 28)])
 def test_a_grid_shows_every_value(
     make_street: Callable[..., Path], tmp_path: Path, grid: tuple[str, ...], cells: int

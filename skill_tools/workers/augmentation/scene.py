@@ -177,6 +177,10 @@ class View:
         """The frame's mean luma code."""
         return mean_luma(self._planes)
 
+    def shrink(self) -> None:
+        """Find out now what has to be read from the whole frame."""
+        _ = self.small, self.mean_luma
+
     @property
     def geometry(self) -> Geometry:
         """Where ground and sky are in this frame, and how far things are."""

@@ -96,14 +96,18 @@ class Stretch:
 
     def _shot(self, items: Iterator[Decoded], understood: Scene) -> Shot:
         scene = replace(understood, size=self._size)
-        tracker = Tracker(scene)
-        return Shot(
-            scene,
-            (
-                (resized(item.planes, self._size), tracker.look(item.planes, item.index, item.time_s))
-                for item in items
-            ),
-        )
+        return Shot(scene, self._looked_at(items, Tracker(scene)))
+
+    def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Iterator[tuple[Planes, View]]:
+        """Yield frames as they are to be edited, scaled by another thread meanwhile."""
+
+        def scaled(item: Decoded) -> tuple[Planes, View]:
+            view = tracker.look(item.planes, item.index, item.time_s)
+            view.shrink()
+            return resized(item.planes, self._size), view
+
+        with closing(Pump(map(scaled, items), ahead=_AHEAD, name="scale")) as looked_at:
+            yield from looked_at.items()
 
     def _decoded(self) -> Iterator[Decoded]:
         frame_s = float(1 / self._info.fps)

@@ -44,22 +44,16 @@ class ClipHeader:
     height: int
     fps: Fraction
     frames: int | None
+    """Number of frames, as far as the container tells."""
     duration_s: float
     codec: str
 
 
 @dataclass(frozen=True)
-class ClipInfo:
+class ClipInfo(ClipHeader):
     """What a clip is. Sizes are as displayed: a clip turned by its tag counts as turned."""
 
     path: Path
-    width: int
-    height: int
-    fps: Fraction
-    frames: int | None
-    """Number of frames, as far as the container tells."""
-    duration_s: float
-    codec: str
     pix_fmt: str
     has_audio: bool
     rotation: int

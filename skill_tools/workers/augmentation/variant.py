@@ -273,7 +273,7 @@ def _evaluators(config: Config, made: Made) -> dict[str, Any]:
     return found
 
 
-def _described(info: ClipInfo | ClipHeader, frames: int) -> dict[str, Any]:
+def _described(info: ClipHeader, frames: int) -> dict[str, Any]:
     return {
         "width": info.width,
         "height": info.height,

@@ -16,7 +16,7 @@ from skill_tools.settings import PREVIEWS_FOLDER
 from skill_tools.tool import Closed, Effects, Message, Outcome, Tool
 from skill_tools.tools.context import Context
 from skill_tools.tools.fields import Line, Name, PathText
-from skill_tools.tools.preview_worker import preview_worker
+from skill_tools.tools.preview_worker import preview_worker, unanswered
 
 PATIENCE_S = 300.0
 _SAMPLING_SEED = 42
@@ -131,7 +131,11 @@ def _asked(request: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     document = TypeAdapter(dict[str, Any])
     with preview_worker(context.settings) as worker, ThreadPoolExecutor(1) as beside:
         beside.submit(get_ready, Path(request["output"]))
-        answer = document.validate_json(worker.answer(document.dump_json(dict(request)), PATIENCE_S))
+        told = worker.answer(document.dump_json(dict(request)), PATIENCE_S)
+    try:
+        answer = document.validate_json(told)
+    except ValueError as error:
+        raise unanswered(str(error)) from error
     if "problem" in answer:
         raise _error(answer["problem"])
     return answer

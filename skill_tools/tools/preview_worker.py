@@ -46,10 +46,10 @@ class PreviewWorker:
         try:
             answer, told = self._process.communicate(request, within_s)
         except subprocess.TimeoutExpired as error:
-            raise _unanswered(f"there was no answer within {within_s:g} s") from error
+            raise unanswered(f"there was no answer within {within_s:g} s") from error
         if not answer:
             last = told.decode(errors="replace").strip().rpartition("\n")[2]
-            raise _unanswered(f"its worker ended with code {self._process.returncode}: {last or 'no word'}")
+            raise unanswered(f"its worker ended with code {self._process.returncode}: {last or 'no word'}")
         return answer
 
     def __enter__(self) -> Self:
@@ -64,7 +64,8 @@ class PreviewWorker:
         self._process.communicate()
 
 
-def _unanswered(why: str) -> EngineError:
+def unanswered(why: str) -> EngineError:
+    """Return the error of a worker that didn't answer as it should."""
     return EngineError(
         f"The preview was not made: {why}"[:500],
         expected="an answer of the augmentation worker",

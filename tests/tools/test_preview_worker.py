@@ -68,6 +68,14 @@ def test_a_process_that_ends_without_an_answer_is_told_of(tmp_path: Path) -> Non
     assert "ended with code 1" in str(caught.value)
 
 
+def test_an_answer_that_is_no_json_is_told_of(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that says something else than its answer is an engine's error, as one that says nothing is."""
+    monkeypatch.setattr("skill_tools.tools.preview_worker.MODULE", "this")
+    result = workspace.call("preview", clip=workspace.clip(), variables={"weather": "fog"})
+    assert result.problem.code == "engine.preview"
+    assert "JSON" in result.problem.message
+
+
 def test_a_process_that_takes_too_long_is_told_of(workspace: Workspace, tmp_path: Path) -> None:
     """Who doesn't answer in time is ended, and that is said."""
     with PreviewWorker(settings(tmp_path)) as worker, pytest.raises(EngineError) as caught:

@@ -120,7 +120,6 @@ class _Studio:
 
     def __init__(self, request: Request, info: ClipInfo, stretch: Stretch, size: tuple[int, int]) -> None:
         self._request, self._info, self._stretch, self._size = request, info, stretch, size
-        self._at_s: float | None = None
         self._scaler = cache(lambda width, height: Scaler(info, width, height))
         self._notes: dict[str, None] = {}
         self._frames = 0
@@ -132,8 +131,12 @@ class _Studio:
 
     def show_video(self, wish: Wish) -> None:
         self._request.output.parent.mkdir(parents=True, exist_ok=True)
-        with self._film() as film, closing(self._sink(film, wish)) as shown:
-            for shot in self._stretch.shots():
+        with (
+            self._film() as film,
+            closing(self._sink(film, wish)) as shown,
+            closing(self._stretch.shots()) as shots,
+        ):
+            for shot in shots:
                 stages = self._stages(shot.scene, wish)
                 for planes, view in shot.frames:
                     shown.put(self._edited(planes, view, stages))
@@ -163,7 +166,7 @@ class _Studio:
             )
         return {
             "path": str(self._request.output),
-            "at_s": round(self._at_s or 0.0, 3),
+            "at_s": round(self._stretch.begins_s, 3),
             "frames": self._frames,
             "cells": [{"values": dict(one.values), "strengths": dict(one.strengths)} for one in wishes],
             "notes": list(notes),
@@ -183,8 +186,6 @@ class _Studio:
         return chain.stages
 
     def _edited(self, planes: Planes, view: View, stages: Sequence[Stage]) -> _Edited:
-        if self._at_s is None:
-            self._at_s = view.time_s
         return _Edited(planes, edited(planes.copy(), view, stages), view.time_s)
 
     @property
@@ -206,7 +207,7 @@ class _Studio:
         """Return a thread that draws and encodes while the next frame is edited."""
 
         def show(frame: _Edited) -> None:
-            pts = round((frame.time_s - (self._at_s or 0.0)) / self._info.time_base)
+            pts = round((frame.time_s - self._stretch.begins_s) / self._info.time_base)
             film.write_bgr(self._shown(frame, wish), pts)
             self._frames += 1
 

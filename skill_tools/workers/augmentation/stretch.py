@@ -65,6 +65,8 @@ class Stretch:
         self._window = _Window(self._at_s, self._at_s + length_s, frame_s, step)
         self.exact = self._at_s * pixels_a_s <= _REACH_PIXELS
         """Whether the scene is understood from the very frames by which a run understands it."""
+        self.begins_s = self._at_s
+        """When the first frame is shown, in seconds from the clip's start: exact once there is a shot."""
 
     def shots(self) -> Generator[Shot]:
         """Yield what is to be shown, nearly always one shot; frames are decoded meanwhile.
@@ -78,8 +80,13 @@ class Stretch:
                 wanted = self._window.seen_of(frames)
                 first = next(wanted, None)
                 if first is not None:
-                    shown = True
-                    yield self._shot(chain([first], wanted), understand(samples, self._whole, self._levels))
+                    if not shown:
+                        shown, self.begins_s = True, first.time_s
+                    understood = understand(samples, (self._info.width, self._info.height), self._levels)
+                    scene = replace(understood, size=self._size)
+                    looked_at = self._looked_at(chain([first], wanted), Tracker(scene))
+                    with closing(looked_at):  # before what it takes from, which else it would wait for
+                        yield Shot(scene, looked_at)
                 if self._window.done:
                     break
         if not shown:
@@ -90,15 +97,7 @@ class Stretch:
                 code="input.clip_undecodable",
             )
 
-    @property
-    def _whole(self) -> tuple[int, int]:
-        return self._info.width, self._info.height
-
-    def _shot(self, items: Iterator[Decoded], understood: Scene) -> Shot:
-        scene = replace(understood, size=self._size)
-        return Shot(scene, self._looked_at(items, Tracker(scene)))
-
-    def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Iterator[tuple[Planes, View]]:
+    def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Generator[tuple[Planes, View]]:
         """Yield frames as they are to be edited, scaled by another thread meanwhile."""
 
         def scaled(item: Decoded) -> tuple[Planes, View]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,16 @@ def test_a_video_is_two_seconds_of_both(
     assert abs(answer["frames"] - 2 * rate / step) < 2
     times_s = [frame.pts * frame.time_base for frame in read_frames(tmp_path / "p.mp4")]
     assert times_s == pytest.approx([index * step / rate for index in range(len(times_s))], abs=1e-3)
+
+
+def test_whoever_stops_looking_leaves_no_thread(make_street: Callable[..., Path]) -> None:
+    """A film that breaks off after its first frame ends what decodes and scales ahead, at once."""
+    clip = make_street(frames=60)
+    stretch = Stretch(probe(clip), LEVELS, at_s=None, length_s=2.0, size=(96, 72))
+    with closing(stretch.shots()) as shots:
+        shot = next(shots)
+        next(shot.frames)
+    assert {"decode", "scale"}.isdisjoint(thread.name for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("size", [(768, 576), (854, 480), (1000, 562), (482, 1070)])

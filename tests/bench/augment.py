@@ -20,19 +20,19 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from fractions import Fraction
 from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
-from skill_tools.media.probe import probe
+from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.config import load_config
 from skill_tools.workers.augmentation.pipeline import decoder_threads
@@ -52,6 +52,8 @@ ENCODED_FRAMES = 120
 SIZES = {"720p": (1280, 720), "4K": (3840, 2160), "moving": (1280, 720)}
 LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500), "moving": (1.10, 500)}
 MIXED_LIMIT = 1.25
+
+Camera = Literal["still", "moving"]
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,16 @@ def write_moving(target: Path, size: tuple[int, int], frames: int) -> None:
             writer.write_bgr(cv2.warpAffine(picture, view, size, flags=cv2.INTER_CUBIC), index)
 
 
-def transcode(source: Path, target: Path, threads: int) -> None:
+def transcode(source: Path, target: Path, threads: int, camera: Camera = "still") -> None:
     """Decode with so many threads, 0 for as many as FFmpeg likes, and encode; nothing else."""
-    info = probe(source)
-    size = (info.width, info.height)
-    with _writer(target, size, info.fps, info.time_base) as writer:
+    with _encoding_like(target, probe(source), camera) as writer:
         for frame in read_frames(source, threads=threads):
             writer.write(frame)
 
 
 def through_rgb(source: Path, target: Path, apply: Callable[[np.ndarray], np.ndarray]) -> None:
     """Decode, change each frame as an RGB array, encode: the road that image libraries ask for."""
-    info = probe(source)
-    with _writer(target, (info.width, info.height), info.fps, info.time_base) as writer:
+    with _encoding_like(target, probe(source)) as writer:
         for frame in read_frames(source):
             picture = apply(frame.to_ndarray(format="rgb24"))
             writer.write_bgr(picture[..., ::-1], frame.pts or 0)
@@ -187,6 +186,7 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
         f"output: {{codec: h264, crf: {CRF}, preset: {PRESET}}}\n"
     )
     source_jitter = jitter(clip)
+    camera: Camera = "moving" if label == "moving" else "still"
     limit, most_mb = LIMITS[label]
     print(
         f"\n{label}, {frames} frames; wanted: time by bare transcode <= {limit}, memory <= {most_mb} MB"
@@ -202,7 +202,7 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
         for _ in range(rounds):
             cost = measured(make, config, clip, out, wish)
             bare, quickest = (
-                measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads)
+                measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads, camera)
                 for threads in (decoder_threads(), 0)
             )
             taken.append(Round(cost, bare, quickest))
@@ -312,10 +312,9 @@ def encode_cost(source: Path, target: Path) -> Cost:
 
 
 def _encode_cost_here(source: Path, target: Path) -> Cost:
-    info = probe(source)
     frames = [copied(frame) for frame in islice(read_frames(source), ENCODED_FRAMES)]
     wall, cpu = time.perf_counter(), time.process_time()
-    with _writer(target, (info.width, info.height), info.fps, info.time_base) as writer:
+    with _encoding_like(target, probe(source)) as writer:
         for frame in frames:
             writer.write(frame)
     return Cost(time.perf_counter() - wall, time.process_time() - cpu, _peak_mb())
@@ -369,6 +368,15 @@ def kornia_rain(clip: Path, target: Path) -> None:
         return (change(given)[0].permute(1, 2, 0) * 255).byte().numpy()
 
     through_rgb(clip, target, apply)
+
+
+@contextmanager
+def _encoding_like(target: Path, info: ClipInfo, camera: Camera = "still") -> Iterator[ClipWriter]:
+    """Open a clip to be encoded as the worker does it for one like `info`, seen by such a camera."""
+    with _writer(target, (info.width, info.height), info.fps, info.time_base) as writer:
+        if camera == "still":
+            writer.keep_steady()
+        yield writer
 
 
 def _writer(target: Path, size: tuple[int, int], rate: Fraction, tick: Fraction) -> ClipWriter:

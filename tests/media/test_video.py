@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -17,6 +18,7 @@ from skill_tools.media.container import prepare_mp4
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter, read_frames
 
+SAMPLE = Path(__file__).resolve().parents[2] / "assets/samples/campus_walkway.mp4"
 NTSC = Fraction(30000, 1001)
 
 
@@ -296,6 +298,41 @@ def test_images_are_encoded_in_their_own_colours(tmp_path: Path) -> None:
     frames = [frame.to_ndarray(format="bgr24") for frame in read_frames(tmp_path / "out.mp4")]
     assert len(frames) == 3
     assert np.abs(frames[2].astype(int) - picture(2)).mean() < 3
+
+
+def copied_sample(path: Path, *, steady: bool, **options: str) -> Path:
+    """Write the sample once more, as what its standing camera sees or as anything."""
+    info = probe(SAMPLE)
+    with ClipWriter(path, width=info.width, height=info.height, rate=info.fps, **options) as writer:
+        if steady:
+            writer.keep_steady()
+        for index, frame in enumerate(islice(read_frames(SAMPLE), 40)):
+            frame.pts = index
+            writer.write(frame)
+    return path
+
+
+def flicker(path: Path) -> float:
+    """Return by how much mean luma changes from frame to frame over the first 40, in codes."""
+    means = [frame.to_ndarray()[: frame.height].mean() for frame in islice(read_frames(path), 40)]
+    return float(np.abs(np.diff(means)).mean())
+
+
+def test_b_frames_in_pairs_keep_a_quiet_clip_steady(tmp_path: Path) -> None:
+    """The encoder by itself adds a third to a standing camera's changes of light; asked not to, nothing."""
+    usual, steady = (flicker(copied_sample(tmp_path / "out.mp4", steady=choice)) for choice in (False, True))
+    assert usual > 1.2 * flicker(SAMPLE)
+    assert steady <= flicker(SAMPLE)
+
+
+@pytest.mark.parametrize(("codec", "preset"), [("h264", "ultrafast"), ("av1", "veryfast")])
+def test_an_encoder_without_such_b_frames_is_left_as_it_is(tmp_path: Path, codec: str, preset: str) -> None:
+    """Asked to keep a clip steady, it writes the same bytes as when it isn't asked."""
+    asked, usual = (
+        copied_sample(tmp_path / f"{steady}.mp4", steady=steady, codec=codec, preset=preset)
+        for steady in (True, False)
+    )
+    assert asked.read_bytes() == usual.read_bytes()
 
 
 def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:

@@ -147,9 +147,11 @@ class _Lane:
         )
 
     def enter(self, scene: Scene) -> None:
-        """Make the effects fit a scene that begins."""
+        """Make the effects fit a scene that begins, and the encoder the first one."""
         with self._timer.spent_on("understand"):
             chain = self._job.chain_for(scene)
+        if scene.still and not self.told.scenes:
+            self._writer.keep_steady()
         self._relay = Relay(chain.stages)
         self.told.scenes.append(scene)
         self.told.chains.append(chain)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.config import load_config
 from skill_tools.workers.augmentation.effects.base import Grade
 from skill_tools.workers.augmentation.effects.steadying import Steadying
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, shrunk, understand
+from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
 
+SAMPLE = Path(__file__).resolve().parents[3] / "assets/samples/campus_walkway.mp4"
 SIZE = (160, 90)
 RATE = 25
 CONTRAST = 1.4
@@ -84,3 +89,17 @@ def test_an_even_clip_is_left_alone() -> None:
     for index in range(5):
         planes = lit(120)
         assert steadying.apply(planes, tracker.look(planes, index, index / RATE)) is planes
+
+
+@pytest.mark.parametrize("value", ["weather=clear", "lighting=dim"])
+def test_a_variants_file_is_as_steady_as_its_source(tmp_path: Path, value: str) -> None:
+    """The encoder adds nothing to a quiet clip's changes of light, be they deepened or dark and grainy."""
+    given = [f"data.input_video={SAMPLE}", f"data.output_dir={tmp_path}"]
+    config = tmp_path / "config.yaml"
+    config.write_text("data: {input_video: '', output_dir: ''}\n")
+    make_variants([load_config(config, [*given, f"augmentation.sampled_vars.{value}"])])
+    source, variant = (
+        [Planes.of(frame, editable=False).y.mean() for frame in read_frames(path)]
+        for path in (SAMPLE, tmp_path / VIDEO_NAME)
+    )
+    assert jitter(variant) <= 1.05 * jitter(source)

@@ -61,6 +61,9 @@ def worker_environment(python: Path, skill_dir: Path, path: str) -> dict[str, st
         "PATH": os.pathsep.join([str(python.parent), path]),
         "PYTHONPATH": str(PACKAGE_ROOT),
         "PYTHONUNBUFFERED": "1",
+        # NumPy's algebra would start a thread a core, each of which spins for a tenth of a second while
+        # codecs load; none of the workers multiplies matrices that would be worth one.
+        "OPENBLAS_NUM_THREADS": "1",
         "VDA_AUGMENTATION_CLI": f"{python}\n-m\nskill_tools.workers.augmentation",
         "VDA_LABELING_CLI": f"{python}\n-m\nskill_tools.workers.labeling",
         "VDA_MODELS_DIR": str(skill_dir / "assets" / "models"),

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 
 from av.video.frame import VideoFrame
 
+from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import differ, glance, is_cut, shrunk, spread
+
+
+class Reading:
+    """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0.
+
+        Raises:
+            ClipError: it can't be opened, or no frame of it can be decoded.
+        """
+        self.skipped: list[str] = []
+        """A line for each broken packet met so far."""
+        frames = read_frames(path, skipped=self.skipped, threads=threads)
+        self.frames = chain([next(frames)], frames)
+        """To be gone through once."""
 
 
 class Decoded:

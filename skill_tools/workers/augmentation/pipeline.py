@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 from av.video.frame import VideoFrame
 
 from skill_tools.media.probe import ClipInfo
-from skill_tools.media.video import ClipWriter, read_frames
+from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.config import Output
-from skill_tools.workers.augmentation.decoded import Decoded, scenes
+from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
@@ -40,22 +40,6 @@ _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each ho
 def decoder_threads() -> int:
     """Return how many threads decode a variant's clip: half the cores, since the others have enough to do."""
     return max(1, min(cores() // 2, _MOST_DECODING))
-
-
-class Reading:
-    """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the clip.
-
-        Raises:
-            ClipError: it can't be opened, or no frame of it can be decoded.
-        """
-        self.skipped: list[str] = []
-        """A line for each broken packet met so far."""
-        frames = read_frames(path, skipped=self.skipped, threads=decoder_threads())
-        self.frames = chain([next(frames)], frames)
-        """To be gone through once."""
 
 
 @dataclass

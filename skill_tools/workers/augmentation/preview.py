@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
 from functools import cache
@@ -28,6 +29,7 @@ from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, s
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
+from skill_tools.workers.augmentation.decoded import Reading
 from skill_tools.workers.augmentation.effects import Stage, chain_for, edited
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import Scene, View
@@ -85,7 +87,7 @@ def preview(request: Request) -> dict[str, Any]:
     Raises:
         InputError: the clip, a variable, a value or the output's name isn't usable.
     """
-    info = probe(request.clip)
+    info, reading = _opened(request)
     levels = Levels(info.colour.full_range, info.colour.matrix_for(info.height))
     wishes = _wishes(request)
     size = (info.width, info.height)
@@ -95,7 +97,13 @@ def preview(request: Request) -> dict[str, Any]:
         size = _film_size(*size, alone=request.alone)
     length_s = SAMPLE_S if request.kind == "video" else 0.0
     stretch = Stretch(
-        info, levels, at_s=request.at_s, length_s=length_s, size=size, step=_film_step(info.fps)
+        info,
+        levels,
+        at_s=request.at_s,
+        length_s=length_s,
+        size=size,
+        step=_film_step(info.fps),
+        reading=reading,
     )
     studio = _Studio(request, info, stretch, size)
     if request.grid:
@@ -105,6 +113,15 @@ def preview(request: Request) -> dict[str, Any]:
     else:
         studio.show_still(wishes[-1])
     return studio.told(wishes)
+
+
+def _opened(request: Request) -> tuple[ClipInfo, Reading | None]:
+    """Return what the clip is, and unless a later moment is asked for, its frames, of which one is decoded."""
+    if request.at_s:
+        return probe(request.clip), None
+    with ThreadPoolExecutor(1) as beside:
+        begun = beside.submit(Reading, request.clip, threads=0)
+        return probe(request.clip), begun.result()
 
 
 class _Edited(NamedTuple):

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import cv2
+from av.video.frame import VideoFrame
 
 from skill_tools.errors import ClipError
 from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import read_frames
-from skill_tools.workers.augmentation.decoded import Decoded, scenes
+from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
@@ -53,9 +54,13 @@ class Stretch:
         length_s: float,
         size: tuple[int, int],
         step: int = 1,
+        reading: Reading | None = None,
     ) -> None:
-        """Say what is to be shown; nothing is decoded yet."""
-        self._info, self._levels, self._size = info, levels, size
+        """Say what is to be shown; nothing is decoded yet.
+
+        A `reading` of the clip that has begun already is gone on with where it serves.
+        """
+        self._info, self._levels, self._size, self._reading = info, levels, size, reading
         frame_s = float(1 / info.fps)
         pixels_a_s = float(info.fps * info.width * info.height)
         usual_s = 0.0 if length_s else min(_USUAL_S, info.duration_s / 2, _USUAL_PIXELS / pixels_a_s)
@@ -110,14 +115,19 @@ class Stretch:
 
     def _decoded(self) -> Iterator[Decoded]:
         frame_s = float(1 / self._info.fps)
-        start_s = 0.0 if self.exact else self._at_s - self._depth * frame_s
         previous: Decoded | None = None
-        for number, frame in enumerate(read_frames(self._info.path, start_s=start_s)):
+        for number, frame in enumerate(self._frames()):
             item = Decoded(in_planes(frame, self._levels), number, previous)
             if not self.exact:  # frames before the first one were not counted
                 item.index = round(item.time_s / frame_s)
             yield item
             previous = item
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        if not self.exact:
+            return read_frames(self._info.path, start_s=self._at_s - float(self._depth / self._info.fps))
+        reading, self._reading = self._reading, None
+        return (reading or Reading(self._info.path, threads=0)).frames
 
 
 class _Window:

@@ -17,9 +17,10 @@ from skill_tools.errors import EngineError, InputError
 from skill_tools.media.atomic import whole_file
 from skill_tools.media.probe import ClipHeader, ClipInfo, probe, read_header
 from skill_tools.workers.augmentation.config import Config
+from skill_tools.workers.augmentation.decoded import Reading
 from skill_tools.workers.augmentation.effects import chain_for
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.pipeline import Job, Reading, Rendered, render
+from skill_tools.workers.augmentation.pipeline import Job, Rendered, decoder_threads, render
 from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.vocabulary import Wish, wish_for
 from skill_tools.workers.progress import ProgressWriter
@@ -110,7 +111,7 @@ def make_variants(configs: Sequence[Config]) -> list[Path]:
     started = time.perf_counter()
     clip = _clip_of(configs)
     with ThreadPoolExecutor(1) as beside:
-        begun = beside.submit(Reading, clip)
+        begun = beside.submit(_opened, clip)
         source = probe(clip)
     reading = begun.result()
     orders = [Order.of(config, source) for config in configs]
@@ -125,7 +126,7 @@ def make_variants(configs: Sequence[Config]) -> list[Path]:
                 else:
                     _write_metadata(source, made, started)
             if orders:
-                reading = Reading(clip)
+                reading = _opened(clip)
     except OSError as error:
         raise EngineError(
             f"Writing to {configs[0].data.output_dir} failed: {error}.",
@@ -134,6 +135,10 @@ def make_variants(configs: Sequence[Config]) -> list[Path]:
             code="engine.output",
         ) from error
     return [Path(config.data.output_dir) for config in configs]
+
+
+def _opened(clip: Path) -> Reading:
+    return Reading(clip, threads=decoder_threads())
 
 
 def _clip_of(configs: Sequence[Config]) -> Path:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,8 @@ class Plate:
     """Words on a translucent plate, ready to be stamped.
 
     Attributes:
-        colour: (height, width, 3), float32, blue first, multiplied by alpha.
-        shade: (height, width, 1), float32, 1 - alpha.
+        colour: (height, width, 3), float32, blue first, multiplied by alpha; of one plane (height, width).
+        shade: (height, width, 1), float32, 1 - alpha; of one plane (height, width).
     """
 
     colour: NDArray[np.float32]
@@ -105,8 +105,11 @@ def plate(title: str, values: Mapping[str, str], *, picture_height: int, max_wid
     return _premultiplied(image)
 
 
-def stamp(picture: Picture, label: Plate, x: int, y: int) -> None:
-    """Lay `label` over `picture` in place, its top left corner at (x, y); what sticks out is cut off."""
+def stamp(picture: NDArray[Any], label: Plate, x: int, y: int) -> None:
+    """Lay `label` over `picture`, in place, its top left corner at (x, y); what sticks out is cut off.
+
+    A label for one plane is laid over a plane.
+    """
     height = min(label.height, picture.shape[0] - y)
     width = min(label.width, picture.shape[1] - x)
     if height <= 0 or width <= 0:

@@ -12,6 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import ArrayLike, NDArray
 
+from skill_tools.media.probe import ClipInfo
+
 Plane: TypeAlias = NDArray[Any]
 """One plane: uint8, shape (rows, columns). OpenCV's own types know no element type."""
 Map: TypeAlias = NDArray[Any]
@@ -28,6 +30,11 @@ class Levels:
     full_range: bool = False
     matrix: int = 6
     """Code point of ITU-T H.273: 1 BT.709, 9 BT.2020, anything else BT.601."""
+
+    @classmethod
+    def of(cls, clip: ClipInfo) -> Self:
+        """Return what the codes of a clip's frames mean, by its tags."""
+        return cls(clip.colour.full_range, clip.colour.matrix_for(clip.height))
 
     @property
     def black(self) -> float:

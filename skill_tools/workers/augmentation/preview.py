@@ -31,14 +31,14 @@ from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.decoded import Reading
 from skill_tools.workers.augmentation.effects import Stage, chain_for, edited
-from skill_tools.workers.augmentation.planes import Levels, Planes
+from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.side_by_side import MARGIN, SideBySide
 from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
 
 SAMPLE_S = 2.0
-_MARGIN = 18
 _SHEET_WIDTH = 2400
 _CELL_WIDTHS = (216, 420)
 _CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than on a film
@@ -88,7 +88,6 @@ def preview(request: Request) -> dict[str, Any]:
         InputError: the clip, a variable, a value or the output's name isn't usable.
     """
     info, reading = _opened(request)
-    levels = Levels(info.colour.full_range, info.colour.matrix_for(info.height))
     wishes = _wishes(request)
     size = (info.width, info.height)
     if request.grid:
@@ -98,7 +97,6 @@ def preview(request: Request) -> dict[str, Any]:
     length_s = SAMPLE_S if request.kind == "video" else 0.0
     stretch = Stretch(
         info,
-        levels,
         at_s=request.at_s,
         length_s=length_s,
         size=size,
@@ -116,7 +114,7 @@ def preview(request: Request) -> dict[str, Any]:
 
 
 def _opened(request: Request) -> tuple[ClipInfo, Reading | None]:
-    """Return what the clip is, and unless a later moment is asked for, its frames, of which one is decoded."""
+    """Return what the clip is, and its frames from the start unless a later moment is asked for."""
     if request.at_s:
         return probe(request.clip), None
     with ThreadPoolExecutor(1) as beside:
@@ -218,14 +216,19 @@ class _Studio:
             rate=self._info.fps / _film_step(self._info.fps),
             time_base=self._info.time_base,
             preset="superfast",
+            like=self._info,
         )
 
     def _sink(self, film: ClipWriter, wish: Wish) -> Sink[_Edited]:
-        """Return a thread that draws and encodes while the next frame is edited."""
+        """Return a thread that lays out and encodes while the next frame is edited."""
+        titles = (self._title(self._size, shown) for shown in (None, wish))
+        both = SideBySide(self._size, self._stretch.levels, *titles)
 
-        def show(frame: _Edited) -> None:
-            pts = round((frame.time_s - self._stretch.begins_s) / self._info.time_base)
-            film.write_bgr(self._shown(frame, wish), pts)
+        def show(edited: _Edited) -> None:
+            alone = self._request.alone
+            frame = edited.after.framed() if alone else both.frame(edited.before, edited.after)
+            frame.pts = round((edited.time_s - self._stretch.begins_s) / self._info.time_base)
+            film.write(frame)
             self._frames += 1
 
         return Sink(show, behind=_BEHIND, name="show")
@@ -244,11 +247,17 @@ class _Studio:
     def _titled(self, picture: Picture, wish: Wish | None) -> Picture:
         """Write over a picture what it is; the original's words stand left, the variant's right."""
         height, width = picture.shape[:2]
-        margin = round(_MARGIN * height / REFERENCE_HEIGHT)
-        title = _caption(wish) if wish else self._info.path.stem
-        words = _words(title, round(0.8 * height), width - 2 * margin)
+        margin = round(MARGIN * height / REFERENCE_HEIGHT)
+        words = self._title((width, height), wish)
         stamp(picture, words, margin if wish is None else max(0, width - margin - words.width), margin)
         return picture
+
+    def _title(self, size: tuple[int, int], wish: Wish | None) -> Plate:
+        """Return the words over the variant, or over the original, in pictures of a size."""
+        width, height = size
+        margin = round(MARGIN * height / REFERENCE_HEIGHT)
+        title = _caption(wish) if wish else self._info.path.stem
+        return _words(title, round(0.8 * height), width - 2 * margin)
 
     def _labelled(self, picture: Picture, wish: Wish) -> Picture:
         asked = [wish.values[name] for name in map(canonical, self._request.grid) if name in wish.values]

@@ -48,7 +48,6 @@ class Stretch:
     def __init__(
         self,
         info: ClipInfo,
-        levels: Levels,
         *,
         at_s: float | None,
         length_s: float,
@@ -60,7 +59,8 @@ class Stretch:
 
         A `reading` of the clip that has begun already is gone on with where it serves.
         """
-        self._info, self._levels, self._size, self._reading = info, levels, size, reading
+        self._info, self._size, self._reading = info, size, reading
+        self.levels = Levels.of(info)
         frame_s = float(1 / info.fps)
         pixels_a_s = float(info.fps * info.width * info.height)
         usual_s = 0.0 if length_s else min(_USUAL_S, info.duration_s / 2, _USUAL_PIXELS / pixels_a_s)
@@ -87,7 +87,7 @@ class Stretch:
                 if first is not None:
                     if not shown:
                         shown, self.begins_s = True, first.time_s
-                    understood = understand(samples, (self._info.width, self._info.height), self._levels)
+                    understood = understand(samples, (self._info.width, self._info.height), self.levels)
                     scene = replace(understood, size=self._size)
                     looked_at = self._looked_at(chain([first], wanted), Tracker(scene))
                     with closing(looked_at):  # before what it takes from, which else it would wait for
@@ -117,7 +117,7 @@ class Stretch:
         frame_s = float(1 / self._info.fps)
         previous: Decoded | None = None
         for number, frame in enumerate(self._frames()):
-            item = Decoded(in_planes(frame, self._levels), number, previous)
+            item = Decoded(in_planes(frame, self.levels), number, previous)
             if not self.exact:  # frames before the first one were not counted
                 item.index = round(item.time_s / frame_s)
             yield item

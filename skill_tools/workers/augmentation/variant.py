@@ -167,7 +167,7 @@ def _at_once(source: ClipInfo) -> int:
 
 def _rendered(reading: Reading, source: ClipInfo, orders: Sequence[Order]) -> Iterator[Made]:
     """Render variants in one pass over the clip."""
-    levels = Levels(source.colour.full_range, source.colour.matrix_for(source.height))
+    levels = Levels.of(source)
     frames = _frames(source)
     progress = ProgressWriter("; ".join(map(_note, orders)), frames and frames * len(orders))
     jobs = [

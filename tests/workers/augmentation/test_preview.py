@@ -21,12 +21,9 @@ from skill_tools.media.probe import probe
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation import preview as module
 from skill_tools.workers.augmentation.cli import main as make_variant
-from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.preview import Request, preview
 from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.vocabulary import VALUES
-
-LEVELS = Levels()
 
 
 def shown(clip: Path, target: Path, **wanted: Any) -> dict[str, Any]:
@@ -83,7 +80,7 @@ def test_a_moment_deep_in_a_clip_is_entered_there(
     monkeypatch.setattr("skill_tools.workers.augmentation.stretch._REACH_PIXELS", 0)
     clip = make_street(frames=60)
     info = probe(clip)
-    stretch = Stretch(info, LEVELS, at_s=2.0, length_s=0.0, size=(info.width, info.height))
+    stretch = Stretch(info, at_s=2.0, length_s=0.0, size=(info.width, info.height))
     (((planes, view),),) = (list(shot.frames) for shot in stretch.shots())
     assert (stretch.exact, view.index, view.time_s) == (False, 50, 2.0)
     assert np.array_equal(planes.y, list(read_frames(clip))[50].to_ndarray()[: info.height])
@@ -105,8 +102,7 @@ def test_a_moment_behind_a_cut_is_understood_behind_it(
     clip = make_street(frames=40, cut_at=20)
     info = probe(clip)
     before, after = (
-        next(Stretch(info, LEVELS, at_s=at_s, length_s=0.0, size=(192, 144)).shots()).scene
-        for at_s in (0.4, 1.2)
+        next(Stretch(info, at_s=at_s, length_s=0.0, size=(192, 144)).shots()).scene for at_s in (0.4, 1.2)
     )
     assert before.geometry.sky.any()
     assert np.abs(before.background.y.astype(int) - after.background.y).mean() > 40
@@ -132,7 +128,7 @@ def test_a_video_is_two_seconds_of_both(
 def test_whoever_stops_looking_leaves_no_thread(make_street: Callable[..., Path]) -> None:
     """A film that breaks off after its first frame ends what decodes and scales ahead, at once."""
     clip = make_street(frames=60)
-    stretch = Stretch(probe(clip), LEVELS, at_s=None, length_s=2.0, size=(96, 72))
+    stretch = Stretch(probe(clip), at_s=None, length_s=2.0, size=(96, 72))
     with closing(stretch.shots()) as shots:
         shot = next(shots)
         next(shot.frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from tests.mock_osmo.bench import MockOsmo
     from tests.tools.osmo_bench import OsmoWorkspace
     from tests.tools.workspace_bench import Workspace
+
+# What a shell puts in the background is deaf to Ctrl-C, and so would be what tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -312,9 +312,10 @@ def encode_cost(source: Path, target: Path) -> Cost:
 
 
 def _encode_cost_here(source: Path, target: Path) -> Cost:
+    info = probe(source)
     frames = [copied(frame) for frame in islice(read_frames(source), ENCODED_FRAMES)]
     wall, cpu = time.perf_counter(), time.process_time()
-    with _encoding_like(target, probe(source)) as writer:
+    with _encoding_like(target, info) as writer:
         for frame in frames:
             writer.write(frame)
     return Cost(time.perf_counter() - wall, time.process_time() - cpu, _peak_mb())

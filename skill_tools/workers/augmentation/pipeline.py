@@ -60,6 +60,8 @@ class Job:
 
     target: Path
     output: Output
+    draw_ahead: Callable[[], None]
+    """Called while nothing is known of the clip."""
     chain_for: Callable[[Scene], Chain]
     evaluation: Evaluation
     advance: Callable[[], None]
@@ -79,6 +81,8 @@ def render(reading: Reading, source: ClipInfo, levels: Levels, jobs: Sequence[Jo
         lanes = [_Lane(source, job, behind, stack, timer) for job in jobs]
         ahead = _frames_in(_AHEAD_BYTES // len(jobs), source, most=_AHEAD_FRAMES)
         at_once = stack.enter_context(ThreadPoolExecutor(1, "understand"))
+        for job in jobs:
+            at_once.submit(job.draw_ahead)  # if it fails, so does what would have found it drawn
         decoded = _pump(_decoded(reading, levels, timer), ahead, "decode", stack)
         begun = _pump(_begun(decoded.items(), source, levels, lanes, timer, at_once), 1, "edit", stack)
         finished = _pump((frame.finished(timer) for frame in begun.items()), 1, "finish", stack)

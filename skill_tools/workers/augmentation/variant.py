@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ from skill_tools.media.atomic import whole_file
 from skill_tools.media.probe import ClipHeader, ClipInfo, probe, read_header
 from skill_tools.workers.augmentation.config import Config
 from skill_tools.workers.augmentation.decoded import Reading
-from skill_tools.workers.augmentation.effects import chain_for
+from skill_tools.workers.augmentation.effects import chain_for, draw_ahead
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.pipeline import Job, Rendered, decoder_threads, render
 from skill_tools.workers.augmentation.planes import Levels
@@ -170,20 +170,23 @@ def _rendered(reading: Reading, source: ClipInfo, orders: Sequence[Order]) -> It
     levels = Levels.of(source)
     frames = _frames(source)
     progress = ProgressWriter("; ".join(map(_note, orders)), frames and frames * len(orders))
-    jobs = [
-        Job(
-            target=order.folder / VIDEO_NAME,
-            output=order.config.output,
-            chain_for=partial(chain_for, order.wish, seed=order.config.augmentation.seed, name=order.variant),
-            evaluation=Evaluation(order.config.evaluators.hallucination_check, levels, order.wish.values),
-            advance=progress.advance,
-        )
-        for order in orders
-    ]
+    jobs = [_job(order, source, levels, progress.advance) for order in orders]
     told = render(reading, source, levels, jobs)
     progress.finish()
     for order, job, rendered in zip(orders, jobs, told, strict=True):
         yield Made(order, rendered, job.evaluation)
+
+
+def _job(order: Order, source: ClipInfo, levels: Levels, advance: Callable[[], None]) -> Job:
+    seed, name = order.config.augmentation.seed, order.variant
+    return Job(
+        target=order.folder / VIDEO_NAME,
+        output=order.config.output,
+        draw_ahead=partial(draw_ahead, order.wish, (source.width, source.height), seed=seed, name=name),
+        chain_for=partial(chain_for, order.wish, seed=seed, name=name),
+        evaluation=Evaluation(order.config.evaluators.hallucination_check, levels, order.wish.values),
+        advance=advance,
+    )
 
 
 def _write_metadata(source: ClipInfo, made: Made, started: float) -> None:

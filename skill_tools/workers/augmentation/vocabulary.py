@@ -130,6 +130,11 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.default_rng(seed_for(*parts))
 
 
+def drawn_seed(rng: np.random.Generator) -> int:
+    """Return a seed for what is drawn by itself, be it before all else."""
+    return int(rng.integers(1 << 31))
+
+
 def nearest(word: str, choices: Mapping[str, object]) -> str:
     """Return the choice most like `word`, for an error's remedy."""
     return (difflib.get_close_matches(word, list(choices), n=1, cutoff=0.0) or [next(iter(choices))])[0]

@@ -12,7 +12,11 @@ from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.config import HallucinationCheck
-from skill_tools.workers.augmentation.effects import chain_for, edited
+from skill_tools.workers.augmentation.effects import chain_for, draw_ahead, edited
+from skill_tools.workers.augmentation.effects.ground_plane import tile
+from skill_tools.workers.augmentation.effects.rain import shower
+from skill_tools.workers.augmentation.effects.snowfall import flurry
+from skill_tools.workers.augmentation.effects.splashes import stamps_at
 from skill_tools.workers.augmentation.evaluators import Evaluation, edge_agreement
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, View, shrunk, understand
@@ -219,6 +223,23 @@ def test_dark_clips_are_not_darkened_twice(shot: Shot) -> None:
         for each in (shot.scene, scene)
     ]
     assert stops[0] < stops[1] < 0
+
+
+@pytest.mark.parametrize(
+    "sampled", [{"weather": "rain"}, {"weather": "snow"}, {"surface": "flooding"}, {"surface": "sand"}]
+)
+def test_a_scene_takes_what_was_drawn_ahead_of_it(shot: Shot, sampled: Mapping[str, str]) -> None:
+    """What doesn't hang on the scene is drawn before there is one, and then never again."""
+    drawings = (shower, flurry, stamps_at, tile)
+    for drawing in drawings:
+        drawing.cache_clear()
+    wish = wish_for(sampled, fixed=None, seed=5, name="street")
+    draw_ahead(wish, shot.scene.size, seed=5, name="street")
+    ahead = [drawing.cache_info().misses for drawing in drawings]
+    chain = chain_for(wish, shot.scene, seed=5, name="street")
+    edited(shot.frames[0].copy(), Tracker(shot.scene).look(shrunk(shot.frames[0]), 0, 0.0), chain.stages)
+    assert any(ahead)
+    assert [drawing.cache_info().misses for drawing in drawings] == ahead
 
 
 def test_a_moving_camera_gets_every_value(make_street: Callable[..., Path]) -> None:

@@ -15,15 +15,20 @@ from skill_tools.workers.augmentation.effects.fog import fog
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS, indoor
 from skill_tools.workers.augmentation.effects.laying import joined
 from skill_tools.workers.augmentation.effects.night import night
-from skill_tools.workers.augmentation.effects.rain import rain
-from skill_tools.workers.augmentation.effects.snowfall import snow
+from skill_tools.workers.augmentation.effects.rain import rain, rain_ahead
+from skill_tools.workers.augmentation.effects.snowfall import snow, snow_ahead
 from skill_tools.workers.augmentation.effects.steadying import Steadying
-from skill_tools.workers.augmentation.effects.surface import SURFACES, wet
+from skill_tools.workers.augmentation.effects.surface import (
+    SURFACES,
+    ground_ahead,
+    snow_cover_ahead,
+    wet,
+)
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import Wish, generator
 
-__all__ = ["EFFECTS", "Chain", "Stage", "chain_for", "edited"]
+__all__ = ["EFFECTS", "Chain", "Stage", "chain_for", "draw_ahead", "edited"]
 
 Effect = Callable[[Scene, float, np.random.Generator], Parts]
 
@@ -34,6 +39,14 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
     "surface": SURFACES,
 }
 """Variable to value to the effect that shows it."""
+
+_AHEAD: Mapping[tuple[str, str], Callable[[tuple[int, int], float, np.random.Generator], None]] = {
+    ("weather", "rain"): rain_ahead,
+    ("weather", "snow"): snow_ahead,
+    **{("surface", value): ground_ahead for value in ("wet", "puddles", "flooding", "sand")},
+    ("surface", "snow"): snow_cover_ahead,
+}
+"""What each value needs drawn, whatever the scene is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +99,18 @@ def chain_for(wish: Wish, scene: Scene, *, seed: int, name: str) -> Chain:
         tuple(note for part in every for note in part.notes),
         frozenset(variable for variable, part in parts.items() if part.already),
     )
+
+
+def draw_ahead(wish: Wish, size: tuple[int, int], *, seed: int, name: str) -> None:
+    """Draw what doesn't hang on the scene for pictures of (width, height), for `chain_for` to find.
+
+    Until a scene's first frames are decoded one core has little to do. Here that makes a variant 20 to 100 ms
+    quicker.
+    """
+    for variable, value in wish.values.items():
+        ahead = _AHEAD.get((variable, value))
+        if ahead:
+            ahead(size, wish.strength(variable), generator(seed, name, variable, value))
 
 
 def edited(planes: Planes, view: View, stages: Iterable[Stage]) -> Planes:

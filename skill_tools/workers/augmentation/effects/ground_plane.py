@@ -38,7 +38,7 @@ def patches(view: View, size_m: float, seed: int) -> Map:
         across, away = across[::2, ::2], away[::2, ::2]
     (a, b, c), (d, e, f) = (view.pose * (_TILE / 8 / size_m)).astype(np.float32)
     columns, rows = (_wrapped(part) for part in (a * across + b * away + c, d * across + e * away + f))
-    drawn = cv2.remap(_tile(seed), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    drawn = cv2.remap(tile(seed), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return drawn if drawn.shape == shape else grow(drawn, shape[::-1])
 
 
@@ -64,7 +64,8 @@ def _flat(shape: tuple[int, int], horizon: float, height_m: float, focal: float)
 
 
 @lru_cache(maxsize=8)
-def _tile(seed: int) -> Map:
+def tile(seed: int) -> Map:
+    """Return the noise of a seed, a tile that fits its own repetitions; drawn once."""
     rng = np.random.default_rng(seed)
     total = np.zeros((_TILE, _TILE), np.float32)
     for octave, weight in ((8, 1.0), (16, 0.55), (32, 0.3), (64, 0.18)):

@@ -29,6 +29,9 @@ class Specks(NamedTuple):
     """By how many places they lie farther on than `places` says."""
 
 
+DRAWN_AHEAD = 3
+"""How many drawings of a kind are kept: one for each of the variants that are made at once."""
+
 _DUSK = 0.5  # luma of the graded sky below which lamps light what falls
 _SHINES = 0.45  # luma from which something counts as shining then
 _LIGHTER = 1.5

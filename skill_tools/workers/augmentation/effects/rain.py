@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
+    DRAWN_AHEAD,
     Falling,
     Layer,
     Sheet,
@@ -15,11 +18,12 @@ from skill_tools.workers.augmentation.effects.particles import (
     not_doubled,
     scattered,
 )
-from skill_tools.workers.augmentation.effects.splashes import Splashes
+from skill_tools.workers.augmentation.effects.splashes import Splashes, splashes_ahead
 from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
 from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.vocabulary import drawn_seed
 
 DISTANCES_M = (1.5, 2.7, 5.0, 10.0, 18.0)
 _EXPOSURE_S = 1 / 60
@@ -43,8 +47,7 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: st
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.75 * strength, rng)
-    wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
-    layers = rain_layers(scene.size, strength, wind, rng)
+    wind, layers = shower(scene.size, strength, drawn_seed(rng))
     splashes = Splashes(scene, strength, rng, surface=surface)
 
     def falling(sky_luma: float) -> Stage:
@@ -64,6 +67,20 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: st
         notes=notes,
         already=bool(notes),
     )
+
+
+def rain_ahead(size: tuple[int, int], strength: float, rng: np.random.Generator) -> None:
+    """Draw what rain looks like in pictures of (width, height), whatever they show."""
+    shower(size, strength, drawn_seed(rng))
+    splashes_ahead(size)
+
+
+@lru_cache(maxsize=DRAWN_AHEAD)
+def shower(size: tuple[int, int], strength: float, seed: int) -> tuple[float, tuple[Layer, ...]]:
+    """Return wind, sideways speed by falling speed, and streak layers."""
+    rng = np.random.default_rng(seed)
+    wind = float(rng.uniform(0.06, 0.24) * rng.choice((-1, 1)))
+    return wind, rain_layers(size, strength, wind, rng)
 
 
 def rain_layers(

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
+    DRAWN_AHEAD,
     Falling,
     Layer,
     Sheet,
@@ -21,6 +24,7 @@ from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, d
 from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.vocabulary import drawn_seed
 
 _DISTANCES_M = (1.3, 2.4, 4.5, 9.0, 18.0)
 _VELOCITY_M_S = 1.1
@@ -41,12 +45,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """
     strength, notes = not_doubled(scene, strength)
     cloud = overcast(scene, 0.9 * strength, rng)
-    wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
-    layers = tuple(
-        _layer(scene.size, distance, strength, wind, rng)
-        for distance in _DISTANCES_M
-        if distance < _FAR_M or _FLAKE_MM / 1000 * focal_px(scene.size) / distance > _LEAST_PX
-    )
+    wind, layers = flurry(scene.size, strength, drawn_seed(rng))
 
     def falling(sky_luma: float) -> Stage:
         return Falling(layers, min(0.97, 1.25 * sky_luma), scene.levels)
@@ -64,6 +63,23 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         parameters={"wind": wind, "layers": len(layers)},
         notes=notes,
         already=bool(notes),
+    )
+
+
+def snow_ahead(size: tuple[int, int], strength: float, rng: np.random.Generator) -> None:
+    """Draw what snowfall looks like in pictures of (width, height), whatever they show."""
+    flurry(size, strength, drawn_seed(rng))
+
+
+@lru_cache(maxsize=DRAWN_AHEAD)
+def flurry(size: tuple[int, int], strength: float, seed: int) -> tuple[float, tuple[Layer, ...]]:
+    """Return wind, sideways speed by sinking speed, and layers of flakes."""
+    rng = np.random.default_rng(seed)
+    wind = float(rng.uniform(0.1, 0.6) * rng.choice((-1, 1)))
+    return wind, tuple(
+        _layer(size, distance, strength, wind, rng)
+        for distance in _DISTANCES_M
+        if distance < _FAR_M or _FLAKE_MM / 1000 * focal_px(size) / distance > _LEAST_PX
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.effects.ground_plane import paved
 from skill_tools.workers.augmentation.effects.particles import Specks
-from skill_tools.workers.augmentation.ground import focal_px
+from skill_tools.workers.augmentation.ground import camera_height_m, focal_px
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, rounded
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
@@ -33,6 +33,8 @@ _LOOKS = 4  # of crowns
 _REACH_M = 0.06
 _FAINT = 7  # of 255
 _SCALES = np.geomspace(30, 600, 10)  # pixels to a metre
+_UPPERMOST = (0.21, -0.2)
+"""How high the horizon may be in pictures of each of the heights that are assumed of a camera."""
 _HALF = 0.5
 _OPEN = 127
 _RINGS = {"wet": 0.4, "puddles": 0.6, "flooding": 0.9}
@@ -70,7 +72,8 @@ class Splashes:
         self._period_s = rng.uniform(*_PERIOD_S, count)
         self._start = rng.random(count)
         self._first, self._step = rng.integers(1, 1 << 20, (2, count))
-        self._stamps = Stamps.drawn(self._sites.scales, scene) if count else None
+        camera_m = scene.geometry.camera_height_m
+        self._stamps = Stamps.drawn(self._sites.scales, camera_m, scene.size) if count else None
 
     def shown(self, view: View) -> Specks:
         """Return what a frame shows of them."""
@@ -145,7 +148,7 @@ class Sites:
         row = np.minimum(np.searchsorted(until, rng.uniform(0, until[-1], _SITES)), height - 1)
         column = rng.integers(0, width, _SITES)
         px_per_m = np.maximum(focal / away, _SCALES[0])
-        scales = _SCALES[: 1 + int(np.searchsorted(_SCALES, px_per_m[-1]))]
+        scales = _scales_to(px_per_m[-1])
         scale = np.abs(np.log(scales[:, None] / px_per_m[row])).argmin(axis=0)
         small_height, small_width = scene.geometry.ground.shape
         small = row * small_height // height * small_width + column * small_width // width
@@ -175,6 +178,18 @@ class Sites:
         return replace(self, **{name: getattr(self, name)[numbers] for name in names})
 
 
+def splashes_ahead(size: tuple[int, int]) -> None:
+    """Draw splashes as pictures of (width, height) show them, wherever the camera may turn out to be."""
+    for horizon in _UPPERMOST:
+        camera_m = camera_height_m(horizon)
+        Stamps.drawn(_scales_to((1 - horizon) * size[1] / camera_m), camera_m, size)
+
+
+def _scales_to(most: float) -> Real:
+    """Return the scales by which splashes are drawn where the nearest has `most` pixels to a metre."""
+    return _SCALES[: 1 + int(np.searchsorted(_SCALES, most))]
+
+
 def reach_px(scale: Real) -> Whole:
     """Return how many pixels a splash of a scale, in pixels to a metre, reaches to each side at most."""
     return np.ceil(_REACH_M * scale).astype(np.intp) + 1
@@ -198,18 +213,18 @@ class Stamps:
     """How many pixels a stamp has."""
 
     @classmethod
-    def drawn(cls, scales: Real, scene: Scene) -> Self:
-        """Draw all stamps for scales in pixels to a metre."""
-        height_m, focal = scene.geometry.camera_height_m, focal_px(scene.size)
+    def drawn(cls, scales: Real, camera_m: float, size: tuple[int, int]) -> Self:
+        """Draw stamps for scales in pixels to a metre, seen from a height, in pictures of (width, height)."""
+        focal = focal_px(size)
         parts = [
             part
             for scale in scales.tolist()
-            for part in _drawn(scale, height_m / float(np.hypot(height_m, focal / scale)))
+            for part in stamps_at(scale, camera_m / float(np.hypot(camera_m, focal / scale)))
         ]
-        offset = np.concatenate([down * scene.size[0] + across for across, down, _ in parts])
+        offset = np.concatenate([down * size[0] + across for across, down, _ in parts])
         length = np.array([len(opacity) for *_, opacity in parts])
         opacity = np.concatenate([opacity for *_, opacity in parts])
-        return cls(scene.size[0], offset, opacity, np.cumsum(length) - length, length)
+        return cls(size[0], offset, opacity, np.cumsum(length) - length, length)
 
     def shown(self, sites: Sites, at: Whole, ring: Chosen, phase: Whole) -> Specks:
         """Return the pixels of splashes at sites of these numbers."""
@@ -224,7 +239,7 @@ class Stamps:
 
 
 @lru_cache(maxsize=64)
-def _drawn(scale: float, tilt: float) -> tuple[tuple[Whole, Whole, Plane], ...]:
+def stamps_at(scale: float, tilt: float) -> tuple[tuple[Whole, Whole, Plane], ...]:
     """Return the stamps of a scale, by look and phase: across, down and opacity of their pixels.
 
     Scenes of a clip have scales and mostly the camera's height in common, so they are drawn once.

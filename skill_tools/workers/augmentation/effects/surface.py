@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.effects.base import Parts, mix
-from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres
+from skill_tools.workers.augmentation.effects.ground_plane import (
+    patches,
+    paved,
+    rows_to_metres,
+    tile,
+)
 from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
 from skill_tools.workers.augmentation.ground import spared
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, quantile, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
+from skill_tools.workers.augmentation.vocabulary import drawn_seed
 
 _HALF = 0.5
 _TRUSTED = 0.5
@@ -72,7 +78,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
 
     Under a standing camera it lies on what else is green as well: lawns behind a kerb, hedges, trees.
     """
-    patch = int(rng.integers(1 << 31))
+    patch = drawn_seed(rng)
     green = _green(scene)
 
     def change(view: View) -> Change:
@@ -89,7 +95,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
 
 def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     """Return ground under blown sand, in drifts."""
-    patch = int(rng.integers(1 << 31))
+    patch = drawn_seed(rng)
 
     def change(view: View) -> Change:
         geometry = view.geometry
@@ -99,6 +105,18 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
 
     return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),), notes=_mistrusted(scene))
+
+
+def ground_ahead(size: tuple[int, int], strength: float, rng: np.random.Generator) -> None:  # noqa: ARG001 - all are called alike
+    """Draw the pattern of what lies on the ground."""
+    tile(drawn_seed(rng))
+
+
+def snow_cover_ahead(size: tuple[int, int], strength: float, rng: np.random.Generator) -> None:  # noqa: ARG001 - likewise
+    """Draw the patterns of snow on the ground."""
+    thickness = drawn_seed(rng)
+    tile(thickness)
+    tile(thickness + 1)
 
 
 def _mistrusted(scene: Scene) -> tuple[str, ...]:
@@ -153,7 +171,7 @@ class WetGround:
     def __init__(self, scene: Scene, film: Film, rng: np.random.Generator) -> None:
         """Prepare for `scene`."""
         self._scene, self._film = scene, film
-        self._patch_seed = int(rng.integers(1 << 31))
+        self._patch_seed = drawn_seed(rng)
         self._geometry: Geometry | None = None
         self._above = _light_above(scene, indoor=film.indoor)
         self._places: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None

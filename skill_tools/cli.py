@@ -23,6 +23,7 @@ from skill_tools.commands.preview import PREVIEW
 from skill_tools.commands.runs import CANCEL, LOGS, RUNS, SHOW
 from skill_tools.commands.tools import CALL, SCRIPT, TOOLS
 from skill_tools.commands.walk import INTERRUPTED, RESUME, RUN
+from skill_tools.ending import end_quickly
 from skill_tools.errors import EXIT_CODES, VdaError
 
 EXAMPLES = """\
@@ -68,6 +69,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vda` and return its exit code."""
+    end_quickly()
     parser = command_line()
     given = parser.parse_args(arguments)
     if given.command is None:

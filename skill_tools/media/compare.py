@@ -320,8 +320,13 @@ def glimpse(path: Path) -> Image.Image:
 
 
 def save_picture(picture: Picture, target: Path) -> None:
-    """Write a picture as PNG or, by its name, JPEG; it appears whole or not at all."""
+    """Write a picture as PNG or, by its name, JPEG; it appears whole or not at all.
+
+    Somebody waits for it: squeezing the last tenth out of a PNG would take fifteen times as long.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     kind = "JPEG" if target.suffix.lower() in {".jpg", ".jpeg"} else "PNG"
     with whole_file(target) as part:
-        Image.fromarray(np.ascontiguousarray(picture[..., ::-1])).save(part, kind, quality=88, optimize=True)
+        Image.fromarray(np.ascontiguousarray(picture[..., ::-1])).save(
+            part, kind, quality=88, compress_level=1
+        )

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from skill_tools.ending import end_quickly
 from skill_tools.engines.base import TaskState, has_ended, has_failed
 from skill_tools.engines.local import graph, lock
 from skill_tools.engines.local.environment import endpoint_keys, host_environment, worker_environment
@@ -231,6 +232,7 @@ def _give_up(failure: threading.ExceptHookArgs) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Supervise the workflow in a folder."""
+    end_quickly()
     folder = RunFolder(Path(arguments[0]))
     threading.excepthook = _give_up
     write_whole(folder.supervisor_pid, f"{os.getpid()}\n".encode())

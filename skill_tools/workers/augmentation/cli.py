@@ -11,6 +11,7 @@ from types import FrameType
 
 import cv2
 
+from skill_tools.ending import end_quickly
 from skill_tools.errors import EXIT_CODES, VdaError
 from skill_tools.workers.augmentation.config import Config, load_config
 from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Errors are one line on stderr. A signal to end (SIGTERM, SIGINT) leaves no half file.
     """
+    end_quickly()
     parser = argparse.ArgumentParser(
         prog="python -m skill_tools.workers.augmentation",
         description="Make a photometric variant of a clip: weather, time of day, lighting, surface.",

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from fractions import Fraction
 from functools import cache
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from skill_tools.ending import end_quickly
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.media.compare import Scaler, save_picture
 from skill_tools.media.contact_sheet import laid_out
@@ -30,7 +31,7 @@ from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.decoded import Reading
-from skill_tools.workers.augmentation.effects import Stage, chain_for, edited
+from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead, edited
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.side_by_side import MARGIN, SideBySide
@@ -70,6 +71,7 @@ class Request(Closed):
 
 def main() -> int:
     """Answer the request on standard input; return the exit code of its outcome."""
+    end_quickly()
     cv2.setNumThreads(1)
     try:
         answer = preview(Request.model_validate_json(sys.stdin.buffer.read()))
@@ -103,13 +105,15 @@ def preview(request: Request) -> dict[str, Any]:
         step=_film_step(info.fps),
         reading=reading,
     )
-    studio = _Studio(request, info, stretch, size)
-    if request.grid:
-        studio.show_grid(wishes)
-    elif request.kind == "video":
-        studio.show_video(wishes[-1])
-    else:
-        studio.show_still(wishes[-1])
+    with ThreadPoolExecutor(1) as beside:
+        studio = _Studio(request, info, stretch, size)
+        studio.draw_ahead(wishes, beside)
+        if request.grid:
+            studio.show_grid(wishes)
+        elif request.kind == "video":
+            studio.show_video(wishes[-1])
+        else:
+            studio.show_still(wishes[-1])
     return studio.told(wishes)
 
 
@@ -138,6 +142,12 @@ class _Studio:
         self._scaler = cache(lambda width, height: Scaler(info, width, height))
         self._notes: dict[str, None] = {}
         self._frames = 0
+        self._ahead: list[Future[None]] = []
+
+    def draw_ahead(self, wishes: Sequence[Wish], beside: Executor) -> None:
+        """Draw what doesn't hang on the scene, while the clip is decoded."""
+        chance: dict[str, Any] = {"seed": self._request.seed, "name": self._name}
+        self._ahead = [beside.submit(draw_ahead, wish, self._size, **chance) for wish in wishes]
 
     def show_still(self, wish: Wish) -> None:
         (frame,) = self._first([wish])
@@ -196,6 +206,7 @@ class _Studio:
             yield self._edited(planes, view, self._stages(shot.scene, wish))
 
     def _stages(self, scene: Scene, wish: Wish) -> Sequence[Stage]:
+        wait(self._ahead)
         chain = chain_for(wish, scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
         return chain.stages

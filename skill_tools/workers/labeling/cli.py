@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from skill_tools.ending import end_quickly
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.workers.labeling.config import load_config
 from skill_tools.workers.labeling.job import run_job
@@ -33,6 +34,7 @@ environment:
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run one labeling job; give the exit code of the error's family, 0 when all files are there."""
+    end_quickly()
     signal.signal(signal.SIGTERM, _stop)
     try:
         options = _parser().parse_intermixed_args(arguments)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,17 @@ _NOT_CLIPS = frozenset({"tty", "image2", "ico", "hls", "dash", "concat", "ffmeta
 
 
 @contextmanager
-def open_clip(path: Path, *, headers_alone: bool = False) -> Iterator[InputContainer]:
+def open_clip(path: Path) -> Iterator[InputContainer]:
     """Open `path` for reading.
 
     Only the local file itself is read: a playlist that points elsewhere is refused. FFmpeg decodes a frame
-    to tell what its container doesn't say; with `headers_alone` it doesn't, which takes 1 ms instead of 15.
+    to tell what a container doesn't say. An MP4's headers say it all, so there it doesn't, which takes 1 ms
+    instead of 15, and at 4K 4 ms instead of 50.
 
     Raises:
         ClipError: `path` is missing, a folder, empty, unreadable, cut before its index, or no video.
     """
-    container = _open(path, [{"skip_frame": "all"}] if headers_alone else None)
+    container = _open(path)
     try:
         yield container
     finally:
@@ -65,17 +67,18 @@ def clock_start_s(container: InputContainer) -> float:
     return 0.0
 
 
-def _open(path: Path, stream_options: list[dict[str, str]] | None) -> InputContainer:
+def _open(path: Path) -> InputContainer:
     import av.error
 
     _refuse_what_is_no_file(path)
+    open_file = partial(
+        av.open,
+        f"file:{path.absolute()}",
+        metadata_errors="replace",
+        options={"protocol_whitelist": "file"},
+    )
     try:
-        container = av.open(
-            f"file:{path.absolute()}",
-            metadata_errors="replace",
-            options={"protocol_whitelist": "file"},
-            stream_options=stream_options,  # type: ignore[arg-type]  # the stub says str
-        )
+        container = _opened_by_headers(open_file) if _begins_as_mp4(path) else open_file()
     except (av.error.FFmpegError, OSError) as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     if not container.streams:
@@ -91,6 +94,24 @@ def _open(path: Path, stream_options: list[dict[str, str]] | None) -> InputConta
             code="input.clip_not_video",
         )
     return container
+
+
+def _opened_by_headers(open_file: Callable[..., InputContainer]) -> InputContainer:
+    """Open an MP4 without decoding anything of its first stream, which the picture is as a rule."""
+    try:
+        return open_file(stream_options=[{"skip_frame": "all"}])
+    except ValueError:  # its index isn't where it is known by
+        return open_file()
+
+
+def _begins_as_mp4(path: Path) -> bool:
+    return _head(path)[4:8] == b"ftyp"
+
+
+def _head(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(12)
+    return b""
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
@@ -119,14 +140,9 @@ def _refuse_what_is_no_file(path: Path) -> None:
 
 def _unreadable(path: Path, reason: str) -> ClipError:
     remedy = "Check that it is a video file and that it was copied whole."
-    with suppress(OSError):
-        with path.open("rb") as file:
-            head = file.read(12)
-        if head[4:8] in {b"ftyp", b"mdat"}:
-            reason = (
-                f"{reason}: the file starts like an MP4 but its index (moov) is missing, so it was cut short"
-            )
-            remedy = "Copy or record the clip again."
+    if _head(path)[4:8] in {b"ftyp", b"mdat"}:
+        reason = f"{reason}: the file starts like an MP4 but its index (moov) is missing, so it was cut short"
+        remedy = "Copy or record the clip again."
     return ClipError(
         f"{path} can't be read as a video ({reason}).",
         expected=EXPECTED_CLIP,

@@ -92,14 +92,14 @@ def probe(path: Path) -> ClipInfo:
 
 
 def read_header(path: Path) -> ClipHeader:
-    """Tell what the headers of the MP4 at `path` say, a twentieth of the work of `probe`: nothing is decoded.
+    """Tell what the headers of the clip at `path` say, a tenth of the work of `probe`.
 
     Enough for a clip that was written here; others may be turned by a tag, or say little in their headers.
 
     Raises:
         ClipError: it is missing, empty, a folder, cut short before its index, or not a video.
     """
-    with open_clip(path, headers_alone=True) as container:
+    with open_clip(path) as container:
         stream = video_stream(container, path)
         return ClipHeader(
             width=stream.width,

@@ -17,15 +17,15 @@ from skill_tools.workers.augmentation.scene import differ, glance, is_cut, shrun
 class Reading:
     """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0.
+    def __init__(self, path: Path, *, threads: int, rough: bool = False) -> None:
+        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0; `rough` or not.
 
         Raises:
             ClipError: it can't be opened, or no frame of it can be decoded.
         """
         self.skipped: list[str] = []
         """A line for each broken packet met so far."""
-        frames = read_frames(path, skipped=self.skipped, threads=threads)
+        frames = read_frames(path, skipped=self.skipped, threads=threads, rough=rough)
         self.frames = chain([next(frames)], frames)
         """To be gone through once."""
 

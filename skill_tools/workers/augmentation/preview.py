@@ -27,7 +27,7 @@ from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.media.compare import Scaler, save_picture
 from skill_tools.media.contact_sheet import laid_out
 from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, stamp
-from skill_tools.media.probe import ClipInfo, probe
+from skill_tools.media.probe import ClipInfo, probe, read_header
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.decoded import Reading
@@ -46,6 +46,7 @@ _CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than o
 _GRID_VARIABLES = 2
 _MOST_FPS = 20  # of a film
 _SIDE_PIXELS = 250_000
+_ROUGH_FROM = 16  # times as many pixels
 _WHOLE_FROM = 1.5
 _BEHIND = 4  # edited frames that wait for the encoder
 
@@ -122,8 +123,16 @@ def _opened(request: Request) -> tuple[ClipInfo, Reading | None]:
     if request.at_s:
         return probe(request.clip), None
     with ThreadPoolExecutor(1) as beside:
-        begun = beside.submit(Reading, request.clip, threads=0)
+        begun = beside.submit(Reading, request.clip, threads=0, rough=_shown_small(request))
         return probe(request.clip), begun.result()
+
+
+def _shown_small(request: Request) -> bool:
+    """Tell whether frames are shown so small that nobody sees how exactly they were decoded."""
+    if request.kind == "still" or request.alone:
+        return False
+    header = read_header(request.clip)
+    return header.width * header.height >= _ROUGH_FROM * _SIDE_PIXELS
 
 
 class _Edited(NamedTuple):

@@ -17,6 +17,8 @@ HEAVY = frozenset(
 
 UNUSED_BY_TOOLS_ALONE = HEAVY - {"pydantic", "yaml", "sqlite3"} | {"jsonschema", "lap", "omegaconf"}
 
+MANY_OBJECTS = 10_000
+
 LOADED = "import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
 
 
@@ -75,3 +77,26 @@ def test_the_public_face_has_what_it_says(tmp_path: Path) -> None:
         tmp_path,
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        command("runs"),
+        "from skill_tools.workers.augmentation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass",
+        "from skill_tools.workers.labeling.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass",
+    ],
+    ids=["vda", "augmentation", "labeling"],
+)
+def test_a_process_ends_without_looking_for_cycles_in_what_is_left(tmp_path: Path, code: str) -> None:
+    """At its end all objects are frozen, over which Python would else go, while somebody waits."""
+    told = "import atexit, gc\natexit.register(lambda: print('\\n', gc.get_freeze_count()))\n"
+    finished = subprocess.run(
+        [sys.executable, "-c", told + code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(finished.stdout.split()[-1]) > MANY_OBJECTS

@@ -20,6 +20,7 @@ TRIES = 5
 WANTED_S = 2.0
 KINDS = {
     "still": ("--set", "weather=rain", "--set", "time_of_day=evening"),
+    "PNG": ("--set", "weather=rain", "--output", "still.png"),
     "film": ("--set", "weather=rain", "--set", "time_of_day=evening", "--video"),
     "table": ("--grid", "weather,surface"),
 }

@@ -97,6 +97,17 @@ def copy_of(source: Path, target: Path, **options: str) -> tuple[ClipInfo, list[
     return probe(target), writer.notes
 
 
+def test_rough_pictures_differ_little_and_show_the_same_moments() -> None:
+    """What is left out of decoding is some codes at the edges of blocks, and never a frame."""
+    whole, rough = (list(islice(read_frames(SAMPLE, rough=each), 24)) for each in (False, True))
+    assert [frame.pts for frame in rough] == [frame.pts for frame in whole]
+    apart = [
+        np.abs(one.to_ndarray().astype(int) - other.to_ndarray())
+        for one, other in zip(whole, rough, strict=True)
+    ]
+    assert 0 < max(each.mean() for each in apart) < 1.5
+
+
 @pytest.mark.parametrize("codec", ["h264", "av1"])
 def test_a_constant_rate_stays_exactly_that_rate(tmp_path: Path, codec: str) -> None:
     """29.97 frames a second come out as 30000/1001, frame times unchanged, in either codec."""

@@ -50,9 +50,9 @@ class Decoded:
         """A small copy of it."""
         return shrunk(self.planes)
 
-    def shrink(self) -> None:
-        """Make the small copy now, since there is time."""
-        _ = self.small
+    def shrink(self) -> Planes:
+        """Return the small copy, made now if it wasn't yet."""
+        return self.small
 
     def _is_cut_from(self, previous: Decoded) -> bool:
         return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)

@@ -215,7 +215,7 @@ def _begun(
         tracker = Tracker(at_once.submit(understood, samples).result())
         for item in scene_frames:
             with timer.spent_on("effects"):
-                view = tracker.look(item.planes, item.index, item.time_s)
+                view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
             for lane in lanes:
                 yield lane.begin(item, view)
 

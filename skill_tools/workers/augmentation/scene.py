@@ -9,9 +9,9 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from threading import RLock
 from typing import TypeVar
 
@@ -158,11 +158,13 @@ class View:
     Several variants of a frame share one view, and so do the threads that edit.
     """
 
-    def __init__(self, time_s: float, index: int, planes: Planes, tracker: Tracker) -> None:
-        """Show the frame of a number and a time, given as it is before the edit, or a small copy of it."""
+    def __init__(
+        self, time_s: float, index: int, planes: Planes, shrink: Callable[[], Planes], tracker: Tracker
+    ) -> None:
+        """Show a frame of a number and a time, given as it is before the edit; `shrink` makes it small."""
         self.time_s, self.index = time_s, index
         self.scene = tracker.scene
-        self._planes = planes
+        self._planes, self._shrink = planes, shrink
         self._tracker = tracker
         self._geometry: Geometry | None = None
         self._pose: Pose | None = None
@@ -170,7 +172,7 @@ class View:
     @cached_property
     def small(self) -> Planes:
         """The frame at the small size."""
-        return shrunk(self._planes)
+        return self._shrink()
 
     @cached_property
     def mean_luma(self) -> float:
@@ -238,9 +240,14 @@ class Tracker:
         if not scene.still and scene.geometry.trust:
             self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
 
-    def look(self, planes: Planes, index: int, time_s: float) -> View:
-        """Return what there is to know about a frame, given as it is before the edit or at the small size."""
-        return View(time_s, index, planes, self)
+    def look(
+        self, planes: Planes, index: int, time_s: float, shrink: Callable[[], Planes] | None = None
+    ) -> View:
+        """Return what there is to know about a frame, given as it is before the edit or at the small size.
+
+        `shrink` returns a small copy of it, for whoever has one already.
+        """
+        return View(time_s, index, planes, shrink or partial(shrunk, planes), self)
 
     def geometry(self, view: View) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""

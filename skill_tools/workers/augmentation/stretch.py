@@ -15,7 +15,7 @@ from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
-from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
+from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
 
@@ -106,7 +106,7 @@ class Stretch:
         """Yield frames as they are to be edited, scaled by another thread meanwhile."""
 
         def scaled(item: Decoded) -> tuple[Planes, View]:
-            view = tracker.look(item.planes, item.index, item.time_s)
+            view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
             view.shrink()
             return resized(item.planes, self._size), view
 
@@ -158,7 +158,11 @@ def resized(planes: Planes, size: tuple[int, int]) -> Planes:
     if planes.size == size:
         return planes.copy()
     half = (size[0] + 1) // 2, (size[1] + 1) // 2
-    return Planes(
-        cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA),
-        *(cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (planes.u, planes.v)),
-    )
+    return Planes(_averaged(planes.y, *size), *(_averaged(plane, *half) for plane in (planes.u, planes.v)))
+
+
+def _averaged(plane: Plane, width: int, height: int) -> Plane:
+    # By halves as long as they go into it, which takes half the time.
+    while not (plane.shape[1] % (2 * width) or plane.shape[0] % (2 * height)):
+        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "skill_tools"
 
 # From the ground up; a room may use what stands on lower floors, and on its own floor what NEIGHBOURS says.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "ending"}),
     frozenset({"settings", "tool", "storage"}),
     frozenset({"media", "flows", "cookbooks", "access", "journal", "engines"}),
     frozenset({"policy"}),
@@ -34,7 +34,7 @@ NEIGHBOURS: dict[str, frozenset[str]] = {
     "journal": frozenset(),
 }
 APART = "workers"
-APART_MAY_USE = frozenset({"media", "errors", "workers"})
+APART_MAY_USE = frozenset({"media", "errors", "ending", "workers"})
 FACE = "__init__"
 
 

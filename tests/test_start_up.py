@@ -36,9 +36,9 @@ def loaded_by(code: str, folder: Path) -> frozenset[str]:
     return frozenset(name.partition(".")[0] for name in json.loads(finished.stdout.splitlines()[-1]))
 
 
-def command(*words: str) -> str:
-    """Return code that runs a `vda` command and stays when it leaves."""
-    return f"from skill_tools.cli import main\ntry:\n    main({list(words)!r})\nexcept SystemExit: pass"
+def command(*words: str, module: str = "skill_tools.cli") -> str:
+    """Return code that runs a command, `vda` or another, and stays when it leaves."""
+    return f"from {module} import main\ntry:\n    main({list(words)!r})\nexcept SystemExit: pass"
 
 
 def test_importing_the_skill_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -80,19 +80,20 @@ def test_the_public_face_has_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("module", "words"),
     [
-        command("runs"),
-        "from skill_tools.workers.augmentation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass",
-        "from skill_tools.workers.labeling.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass",
+        ("skill_tools.cli", ["runs"]),
+        ("skill_tools.workers.augmentation.cli", ["--help"]),
+        ("skill_tools.workers.labeling.cli", ["--help"]),
     ],
-    ids=["vda", "augmentation", "labeling"],
 )
-def test_a_process_ends_without_looking_for_cycles_in_what_is_left(tmp_path: Path, code: str) -> None:
+def test_a_process_ends_without_looking_for_cycles_in_what_is_left(
+    tmp_path: Path, module: str, words: list[str]
+) -> None:
     """At its end all objects are frozen, over which Python would else go, while somebody waits."""
     told = "import atexit, gc\natexit.register(lambda: print('\\n', gc.get_freeze_count()))\n"
     finished = subprocess.run(
-        [sys.executable, "-c", told + code],
+        [sys.executable, "-c", told + command(*words, module=module)],
         cwd=tmp_path,
         env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         capture_output=True,

@@ -341,14 +341,15 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
 
 
 def glance(planes: Planes) -> Plane:
-    """Return some pixels of a frame's luma, by which most frames are told to follow the one before."""
+    """Return a thumbnail of some of a frame's luma, by which most are told to follow the one before."""
     step = max(1, min(planes.size) // _GLANCED_ROWS)
-    return planes.y[::step, ::step].copy()
+    return _thumbnail(planes.y[::step, ::step])
 
 
 def differ(before: Plane, after: Plane) -> bool:
-    """Tell whether two frames differ enough for a cut to lie between them; `is_cut` tells if one does."""
-    return bool(cv2.norm(before, after, cv2.NORM_L1) >= _CUT_DIFFERENCE * before.size)
+    """Tell by glances whether a cut may lie between two frames; `is_cut` tells if one does."""
+    # Thumbnails of all pixels may differ a little more.
+    return _apart(before, after) >= 0.75 * _CUT_DIFFERENCE
 
 
 def is_cut(before: Planes, after: Planes) -> bool:
@@ -357,18 +358,21 @@ def is_cut(before: Planes, after: Planes) -> bool:
     Thumbnails across a cut differ, and don't correlate either: motion leaves them correlated, a change
     of light leaves them alike but for gain and offset.
     """
-    # Averaged pictures differ by no more than the pictures, and most follow each other closely.
-    if not differ(before.y, after.y):
+    thumbs = [_thumbnail(frame.y) for frame in (before, after)]
+    if _apart(*thumbs) < _CUT_DIFFERENCE:
         return False
-    thumbs = [
-        cv2.resize(frame.y, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
-        for frame in (before, after)
-    ]
-    if float(np.mean(np.abs(thumbs[0] - thumbs[1]))) < _CUT_DIFFERENCE:
-        return False
-    centred = [thumb - thumb.mean() for thumb in thumbs]
+    centred = [thumb.astype(np.float32) - thumb.mean() for thumb in thumbs]
     norm = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
     return norm < 1.0 or float((centred[0] * centred[1]).sum()) / norm < _CUT_CORRELATION
+
+
+def _thumbnail(luma: Plane) -> Plane:
+    return cv2.resize(luma, (32, 18), interpolation=cv2.INTER_AREA)
+
+
+def _apart(one: Plane, other: Plane) -> float:
+    """Return by how many codes pixels differ on average."""
+    return cv2.norm(one, other, cv2.NORM_L1) / one.size
 
 
 def _light(frame: Planes, levels: Levels) -> Light:

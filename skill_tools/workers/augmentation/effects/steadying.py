@@ -26,7 +26,7 @@ class _Bounds(NamedTuple):
     """Codes; less isn't seen, and a plane that is left alone costs nothing."""
 
 
-_STILL, _MOVING = _Bounds(0.9, 0.0, 0.1), _Bounds(0.8, 0.5, 0.2)
+_STILL, _MOVING = _Bounds(0.8, 0.0, 0.08), _Bounds(0.8, 0.5, 0.2)
 
 
 class Steadying:

@@ -117,10 +117,12 @@ def _policies() -> Iterator[int]:
 def test_an_encoder_that_waits_for_work_that_goes_on_does_not_starve() -> None:
     """What takes long in this process takes as long for a thread of any priority."""
     with closing(Sink[int](lambda _: None, behind=1, name="encode")) as encoder:
-        until = time.perf_counter() + 0.3
-        while time.perf_counter() < until:
+        begun, spent = time.perf_counter(), time.process_time()
+        while time.process_time() - spent < 0.3:
             pass
-        assert encoder.starved_s < 0.1
+        # Other programs may have had the cores meanwhile, which is what starving means.
+        without_a_core = time.perf_counter() - begun - 0.3
+        assert encoder.starved_s < without_a_core + 0.1
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system doesn't bind processes to cores")

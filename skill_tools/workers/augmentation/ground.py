@@ -91,10 +91,12 @@ class GroundColours:
     """What the frames were stretched by before their colours were taken."""
 
     @classmethod
-    def learned(cls, frame: Planes, sky: Map, trodden: Map, contrast: Contrast) -> tuple[GroundColours, Map]:
+    def learned(
+        cls, frame: Planes, sky: Map, trodden: Map, contrast: Contrast, areas: NDArray[np.intp]
+    ) -> tuple[GroundColours, Map]:
         """Learn from one frame or background, small and stretched; return also where ground is in it.
 
-        `trodden` counts how often something that moved was seen to stand on a pixel.
+        `trodden` counts how often something that moved was seen to stand on a pixel; `areas` are the frame's.
         """
         height, width = frame.y.shape
         rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
@@ -102,7 +104,7 @@ class GroundColours:
         bins = _bins(frame)
         low = np.repeat(rows > 0.6, width, axis=1)
         odds = _odds(bins, low, (rows < 0.25) * (1 - 0.5 * sky))
-        belief = _by_segment(_posterior(odds[bins], prior), trodden, _segments(frame))
+        belief = _by_segment(_posterior(odds[bins], prior), trodden, areas)
         ground = _soft_ground(belief, frame, sky)
         odds = _odds(bins, ground, 1 - ground)
         return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97), contrast), ground
@@ -230,7 +232,7 @@ def _posterior(likelihood: Map, prior: Map) -> Map:
     return belief
 
 
-def _segments(frame: Planes) -> NDArray[np.intp]:
+def areas_of(frame: Planes) -> NDArray[np.intp]:
     """Return a label for each pixel: areas of one colour count as one thing; 0 is too small to tell.
 
     Mean-shift filtering (Comaniciu and Meer, IEEE PAMI 2002), then connected parts.

@@ -10,7 +10,7 @@ from skill_tools.workers.augmentation.effects import Stage, edited
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import View
 
-_TRIALS = 6
+_TRIALS = 4
 _LEAST_S = 0.3e-3  # a frame; less isn't worth a split
 
 

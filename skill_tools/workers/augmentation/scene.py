@@ -10,6 +10,7 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import RLock
@@ -23,6 +24,7 @@ from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.ground import (
     Contrast,
     GroundColours,
+    areas_of,
     camera_height_m,
     components,
     focal_px,
@@ -314,11 +316,15 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
     """Return what small frames of one stretch, in order of time, tell about it."""
     still = is_still(samples)
     background = median(samples) if still else samples[0]
-    sky = _sky(background, levels)
     contrast = Contrast.of(background)
     clear = contrast.stretched(background)
-    trodden = _trodden(samples, background, still=still)
-    colours, ground = GroundColours.learned(clear, sky, trodden, contrast)
+    with ThreadPoolExecutor(1) as beside:
+        areas = beside.submit(areas_of, clear)  # half of all the time
+        sky = _sky(background, levels)
+        trodden = _trodden(samples, background, still=still)
+        falling = still and _something_falls(samples, background)
+        light = _light(background, levels)
+    colours, ground = GroundColours.learned(clear, sky, trodden, contrast, areas.result())
     horizon = horizon_of(ground, sky)
     geometry = Geometry(
         spared(ground, clear, still=still),
@@ -333,10 +339,10 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         still,
         background,
         _plain(background, geometry.ground),
-        _light(background, levels),
+        light,
         geometry,
         colours,
-        _something_falls(samples, background) if still else False,
+        falling,
     )
 
 

@@ -105,7 +105,7 @@ def _opened_by_headers(open_file: Callable[..., InputContainer]) -> InputContain
 
 
 def _begins_as_mp4(path: Path) -> bool:
-    return _head(path)[4:8] == b"ftyp"
+    return path.is_file() and _head(path)[4:8] == b"ftyp"
 
 
 def _head(path: Path) -> bytes:

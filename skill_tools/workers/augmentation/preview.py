@@ -90,7 +90,8 @@ def preview(request: Request) -> dict[str, Any]:
     Raises:
         InputError: the clip, a variable, a value or the output's name isn't usable.
     """
-    info, reading = _opened(request)
+    rough = _shown_small(request)
+    info, reading = _opened(request, rough=rough)
     wishes = _wishes(request)
     size = (info.width, info.height)
     if request.grid:
@@ -105,6 +106,7 @@ def preview(request: Request) -> dict[str, Any]:
         size=size,
         step=_film_step(info.fps),
         reading=reading,
+        rough=rough,
     )
     with ThreadPoolExecutor(1) as beside:
         studio = _Studio(request, info, stretch, size)
@@ -118,12 +120,12 @@ def preview(request: Request) -> dict[str, Any]:
     return studio.told(wishes)
 
 
-def _opened(request: Request) -> tuple[ClipInfo, Reading | None]:
+def _opened(request: Request, *, rough: bool) -> tuple[ClipInfo, Reading | None]:
     """Return what the clip is, and its frames from the start unless a later moment is asked for."""
     if request.at_s:
         return probe(request.clip), None
     with ThreadPoolExecutor(1) as beside:
-        begun = beside.submit(Reading, request.clip, threads=0, rough=_shown_small(request))
+        begun = beside.submit(Reading, request.clip, threads=0, rough=rough)
         return probe(request.clip), begun.result()
 
 

@@ -45,7 +45,7 @@ class Stretch:
     decode. A moment behind the end means the last frame.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the clip by name
         self,
         info: ClipInfo,
         *,
@@ -54,12 +54,14 @@ class Stretch:
         size: tuple[int, int],
         step: int = 1,
         reading: Reading | None = None,
+        rough: bool = False,
     ) -> None:
         """Say what is to be shown; nothing is decoded yet.
 
-        A `reading` of the clip that has begun already is gone on with where it serves.
+        A `reading` of the clip that has begun already is gone on with where it serves. `rough` pictures do
+        where frames are shown small (see `read_frames`).
         """
-        self._info, self._size, self._reading = info, size, reading
+        self._info, self._size, self._reading, self._rough = info, size, reading, rough
         self.levels = Levels.of(info)
         frame_s = float(1 / info.fps)
         pixels_a_s = float(info.fps * info.width * info.height)
@@ -125,9 +127,10 @@ class Stretch:
 
     def _frames(self) -> Iterator[VideoFrame]:
         if not self.exact:
-            return read_frames(self._info.path, start_s=self._at_s - float(self._depth / self._info.fps))
+            begins_s = self._at_s - float(self._depth / self._info.fps)
+            return read_frames(self._info.path, start_s=begins_s, rough=self._rough)
         reading, self._reading = self._reading, None
-        return (reading or Reading(self._info.path, threads=0)).frames
+        return (reading or Reading(self._info.path, threads=0, rough=self._rough)).frames
 
 
 class _Window:

@@ -12,6 +12,8 @@ from skill_tools.workers.augmentation.planes import Map, Plane, quantile
 
 Pose = NDArray[np.float64]
 """2 x 3: takes metres to the side of and away from the camera to metres on the ground; at first the same."""
+Motion = NDArray[np.float64]
+"""2 x 3: takes pixels (x, y) of one frame to those of the next."""
 
 _FEATURES = 60
 _WINDOW = (9, 9)
@@ -19,6 +21,9 @@ _TEN_ROUNDS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
 _FEWEST = 8
 _AROUND_A_CORNER = 4  # rows, on which it depends whether it is one
 _OLDEST = 4  # frames that corners are followed before others are looked for
+_PIXELS_OFF = 1.5  # by which corners may miss a motion and still agree
+_LEAST_PIXELS = 0.5
+_MOST_ZOOM = 1.2  # from frame to frame
 _NEAREST_ROWS = 0.25  # of the height below the horizon; what is nearer to it is too far to be measured
 
 
@@ -41,31 +46,38 @@ class Odometer:
             horizon: Its row, as a part of the picture's height.
         """
         self._focal, self._height_m, self._horizon = focal, height_m, horizon
-        self._pose: Pose = np.eye(2, 3)
+        self.pose: Pose = np.eye(2, 3)
+        """At the last frame that was followed to."""
+        self.ground: Map | None = None
+        """Where ground is in that frame, which is to be said before the next one is followed to."""
         self._step: Pose = np.eye(2, 3)
         self._luma: Plane | None = None
         self._corners: Plane | None = None
         self._age = 0
-        self._ground: Map | None = None
 
-    def moved(self, luma: Plane, ground: Map) -> Pose:
-        """Return the pose at the next frame, given its luma and where ground is in it, at the small size."""
-        if self._luma is not None and self._ground is not None:
-            self._step = self._between(self._luma, luma, self._ground)
+    def follow(self, luma: Plane) -> Motion | None:
+        """Follow the ground to the next frame, given its luma at the small size.
+
+        Return how the ground moved in the picture, as a turn, zoom and shift; None if that can't be told, or
+        is less than half a pixel.
+        """
+        motion = None
+        if self._luma is not None and self.ground is not None:
+            self._step, motion = self._between(self._luma, luma, self.ground)
             turn, shift = self._step[:, :2], self._step[:, 2]
-            back = self._pose[:, :2] @ turn.T
-            self._pose = np.column_stack([back, self._pose[:, 2] - back @ shift])
-        self._luma, self._ground = luma, ground
-        return self._pose
+            back = self.pose[:, :2] @ turn.T
+            self.pose = np.column_stack([back, self.pose[:, 2] - back @ shift])
+        self._luma = luma
+        return motion
 
-    def _between(self, before: Plane, after: Plane, ground: Map) -> Pose:
-        """Return the turn and shift of the ground before the camera from one frame to the next."""
+    def _between(self, before: Plane, after: Plane, ground: Map) -> tuple[Pose, Motion | None]:
+        """Return the turn and shift of the ground before the camera, and its motion in the picture."""
         corners = self._corners
         if corners is None or len(corners) < _FEATURES // 2 or self._age >= _OLDEST:
             corners, self._age = self._found(before, ground), 0
         if corners is None or len(corners) < _FEWEST:
             self._corners = None
-            return self._step
+            return self._step, None
         found, status, _ = cv2.calcOpticalFlowPyrLK(
             before,
             after,
@@ -77,13 +89,13 @@ class Odometer:
         )
         followed = status.ravel() == 1
         self._corners, self._age = found[followed], self._age + 1
-        old, new = (
-            self._on_ground(points.reshape(-1, 2)[followed], *before.shape) for points in (corners, found)
-        )
+        pixels = [points.reshape(-1, 2)[followed] for points in (corners, found)]
+        motion = _in_picture(*pixels)
+        old, new = (self._on_ground(points, *before.shape) for points in pixels)
         seen = np.isfinite(new).all(axis=1)
         if np.count_nonzero(seen) < _FEWEST:
-            return self._step
-        return self._rigid(old[seen], new[seen])
+            return self._step, motion
+        return self._rigid(old[seen], new[seen]), motion
 
     def _found(self, luma: Plane, ground: Map) -> Plane | None:
         """Return corners on the ground near enough; what is above isn't even looked at."""
@@ -111,3 +123,17 @@ class Odometer:
         below = points[:, 1].astype(np.float64) - self._horizon * rows
         away = self._focal * self._height_m / np.where(below > 1.0, below, np.nan)
         return np.stack([(points[:, 0] - columns / 2) * away / self._focal, away], axis=1)
+
+
+def _in_picture(old: NDArray[np.float32], new: NDArray[np.float32]) -> Motion | None:
+    """Return the motion on which most of some points agree, None if they don't."""
+    if len(old) < _FEWEST:
+        return None
+    fitted, inliers = cv2.estimateAffinePartial2D(
+        old, new, ransacReprojThreshold=_PIXELS_OFF, maxIters=100, refineIters=2
+    )
+    if fitted is None or np.count_nonzero(inliers) < max(_FEWEST, len(old) // 2):
+        return None
+    motion = fitted.astype(np.float64)
+    far = np.abs(cv2.transform(old[None], motion)[0] - old).max()
+    return motion if far > _LEAST_PIXELS and 1 / _MOST_ZOOM < np.hypot(*motion[:, 0]) < _MOST_ZOOM else None

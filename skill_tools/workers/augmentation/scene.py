@@ -37,7 +37,7 @@ from skill_tools.workers.augmentation.ground import (
     where_above,
 )
 from skill_tools.workers.augmentation.lights import Lights, find_lights
-from skill_tools.workers.augmentation.odometry import Odometer, Pose
+from skill_tools.workers.augmentation.odometry import Motion, Odometer, Pose
 from skill_tools.workers.augmentation.planes import (
     Levels,
     Map,
@@ -228,7 +228,8 @@ class View:
 class Tracker:
     """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, *, from_start: bool = True) -> None:
+        """Follow `scene` from its first frame, or from another, where nothing is remembered."""
         self.scene = scene
         self.lock = RLock()
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
@@ -236,8 +237,11 @@ class Tracker:
         self._ground: Map = scene.geometry.ground
         self._fresh: Map = scene.geometry.ground
         self._looked_s = self._seen_s = -np.inf
+        self._remembers = from_start
         self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
+        self._is_covered = False
+        """Whether something is laid on the ground, which alone makes it worth being followed."""
         # Where no ground can be told nothing is laid on it, so there is no way to be counted.
         if not scene.still and scene.geometry.trust:
             self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
@@ -254,27 +258,42 @@ class Tracker:
     def geometry(self, view: View) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
         if not self.scene.still:
-            self._geometry = self._followed(view.small, view.time_s)
+            motion = self._odometer.follow(view.small.y) if self._odometer and self._is_covered else None
+            self._geometry = self._followed(view.small, view.time_s, motion)
+            if self._odometer:
+                self._odometer.ground = self._geometry.ground
         return self._geometry
 
     def pose(self, view: View) -> Pose:
         """Return the camera's place at the next frame, likewise."""
-        return self._odometer.moved(view.small.y, view.geometry.ground) if self._odometer else self._origin
+        _ = view.geometry  # before which the way has been followed
+        if not self._odometer:
+            return self._origin
+        if not self._is_covered:
+            self._is_covered = True
+            self._odometer.follow(view.small.y)
+        return self._odometer.pose
 
-    def _followed(self, small: Planes, time_s: float) -> Geometry:
-        """Return the geometry with what a frame shows.
+    def _followed(self, small: Planes, time_s: float, motion: Motion | None) -> Geometry:
+        """Return the geometry with what a frame shows, to which the ground has moved.
 
         Colours and depth are looked at every other frame or so, ground follows in steps of every frame: what
-        lags behind the picture now and then would flicker.
+        lags behind the picture now and then would flicker. What is remembered of it moves with the picture:
+        else whoever stood before it would be seen where he was.
         """
         old = self._geometry
         small = self.scene.colours.contrast.stretched(small)
         looks = time_s - self._looked_s >= FOLLOWED_EVERY_S
         if looks:
             self._fresh = self.scene.colours.ground_in(small, old.sky)
-        kept = _kept(time_s - self._seen_s)
+        elif motion is not None:
+            self._fresh = _moved(self._fresh, motion)
+        if motion is not None:
+            self._ground = _moved(self._ground, motion)
+        kept, kept_depth = (self._remembers * _kept(time_s - then) for then in (self._seen_s, self._looked_s))
+        self._remembers = True
         self._ground = cv2.addWeighted(self._ground, kept, self._fresh, 1 - kept, 0.0)
-        depth_m = self._followed_depth(old, _kept(time_s - self._looked_s)) if looks else old.depth_m
+        depth_m = self._followed_depth(old, kept_depth) if looks else old.depth_m
         self._seen_s, self._looked_s = time_s, time_s if looks else self._looked_s
         return Geometry(spared(self._ground, small), old.sky, old.horizon, depth_m, old.trust)
 
@@ -283,6 +302,10 @@ class Tracker:
         ground, sky = (halved(part) for part in (self._ground, old.sky))
         depth = grow(metres_to(ground, sky, old.horizon, self.scene.size), old.depth_m.shape[::-1])
         return cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
+
+
+def _moved(part: Map, motion: Motion) -> Map:
+    return cv2.warpAffine(part, motion, part.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def _kept(since_s: float) -> float:

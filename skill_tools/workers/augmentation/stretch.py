@@ -91,7 +91,8 @@ class Stretch:
                         shown, self.begins_s = True, first.time_s
                     understood = understand(samples, (self._info.width, self._info.height), self.levels)
                     scene = replace(understood, size=self._size)
-                    looked_at = self._looked_at(chain([first], wanted), Tracker(scene))
+                    tracker = Tracker(scene, from_start=first.starts_scene)
+                    looked_at = self._looked_at(chain([first], wanted), tracker)
                     with closing(looked_at):  # before what it takes from, which else it would wait for
                         yield Shot(scene, looked_at)
                 if self._window.done:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from skill_tools.workers.augmentation.odometry import Odometer
+from skill_tools.workers.augmentation.odometry import Odometer, Pose
 
 ROWS, COLUMNS, FOCAL, HEIGHT_M, HORIZON = 180, 320, 288.0, 1.6, 0.4
 GROUND = (np.arange(ROWS)[:, None] > HORIZON * ROWS + 2) * np.ones((ROWS, COLUMNS), np.float32)
@@ -25,6 +25,13 @@ def seen_from(x_m: float, z_m: float, heading: float) -> np.ndarray:
     return np.where(GROUND > 0, lit, 90).astype(np.uint8)
 
 
+def pose_after(odometer: Odometer, luma: np.ndarray) -> Pose:
+    """Return the pose at the next frame, all of whose lower part is ground."""
+    odometer.follow(luma)
+    odometer.ground = GROUND
+    return odometer.pose
+
+
 @pytest.mark.parametrize(
     ("forward_m", "sideways_m", "turn"), [(0.25, 0.0, 0.0), (0.0, 0.06, 0.0), (0.15, 0.0, 0.012), (0, 0, 0)]
 )
@@ -32,7 +39,7 @@ def test_the_way_over_the_ground_is_counted(forward_m: float, sideways_m: float,
     """After 20 frames the pose is the camera's own within a tenth of the way and a tenth of the turn."""
     odometer, x_m, z_m, heading = Odometer(FOCAL, HEIGHT_M, HORIZON), 0.0, 0.0, 0.0
     for index in range(21):
-        pose = odometer.moved(seen_from(x_m, z_m, heading), GROUND)
+        pose = pose_after(odometer, seen_from(x_m, z_m, heading))
         place = np.array([x_m, z_m])
         if index < 20:
             x_m += np.cos(heading) * sideways_m + np.sin(heading) * forward_m
@@ -47,8 +54,8 @@ def test_motion_goes_on_where_nothing_is_to_be_followed() -> None:
     """Frames without a corner take over the motion of the frame before."""
     odometer = Odometer(FOCAL, HEIGHT_M, HORIZON)
     for index in range(3):
-        before = odometer.moved(seen_from(0, 0.3 * index, 0), GROUND)
+        before = pose_after(odometer, seen_from(0, 0.3 * index, 0))
     blank = np.full((ROWS, COLUMNS), 90, np.uint8)
-    odometer.moved(blank, GROUND)
-    after = odometer.moved(blank, GROUND)
+    pose_after(odometer, blank)
+    after = pose_after(odometer, blank)
     assert after[1, 2] - before[1, 2] == pytest.approx(0.6, abs=0.1)

@@ -10,6 +10,7 @@ import pytest
 
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.effects import chain_for, edited
+from skill_tools.workers.augmentation.effects.ground_plane import patches
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
 from skill_tools.workers.augmentation.vocabulary import wish_for
@@ -162,6 +163,16 @@ def test_what_is_remembered_of_the_ground_moves_with_the_picture() -> None:
     anew = Tracker(scene, from_start=False).look(views[-1], 0, 0.0).geometry.ground
     off, off_unmoved = (np.abs(ground_at_last(covered=each) - anew).mean() for each in (True, False))
     assert off < 0.7 * off_unmoved
+
+
+def test_patterns_on_the_ground_are_no_stripes_toward_the_horizon(make_street: Callable[..., Path]) -> None:
+    """Where rows are too far to be told apart nothing is patchy; nearer there are patches."""
+    scene = scene_of(make_street())
+    view = Tracker(scene).look(scene.background, 0, 0.0)
+    pattern = patches(view, 1.6, 7)
+    horizon = round(scene.geometry.horizon * len(pattern))
+    assert np.ptp(pattern[: horizon + 1]) < 1e-3
+    assert np.ptp(pattern[horizon + len(pattern) // 4 :]) > 0.5
 
 
 def _part(frame: Planes, down: int) -> Planes:

@@ -11,6 +11,7 @@ from skill_tools.workers.augmentation.planes import Levels, Map, Plane, grow
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 
 _TILE = 256
+_NO_FARTHER = 0.02  # of the height below the horizon, above which all counts as equally far
 _PAVED_COLOUR = 0.085  # distance from grey, of 1, at which a ground is no longer paved
 
 
@@ -31,6 +32,7 @@ def patches(view: View, size_m: float, seed: int) -> Map:
 
     Fractal value noise (Perlin, "An Image Synthesizer", 1985), tiled. It lies still on the ground: under a
     moving camera it passes by as the ground does (see `Odometer`), and is drawn at half the small size.
+    Toward the horizon, where it would be drawn out into stripes, it fades into its mean.
     """
     shape = view.geometry.ground.shape
     across, away = rows_to_metres(view.geometry, view.scene)
@@ -39,6 +41,8 @@ def patches(view: View, size_m: float, seed: int) -> Map:
     (a, b, c), (d, e, f) = (view.pose * (_TILE / 8 / size_m)).astype(np.float32)
     columns, rows = (_wrapped(part) for part in (a * across + b * away + c, d * across + e * away + f))
     drawn = cv2.remap(tile(seed), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    nearness = _nearness(shape[0], view.geometry.horizon)[:: 1 if drawn.shape == shape else 2]
+    drawn = 0.5 + nearness * (drawn - 0.5)
     return drawn if drawn.shape == shape else grow(drawn, shape[::-1])
 
 
@@ -58,9 +62,16 @@ def _wrapped(places: Map) -> Map:
 def _flat(shape: tuple[int, int], horizon: float, height_m: float, focal: float) -> tuple[Map, Map]:
     rows, columns = shape
     below = np.arange(rows, dtype=np.float32)[:, None] - horizon * rows
-    away = np.repeat(focal * height_m / np.maximum(below, rows * 0.02), columns, axis=1)
+    away = np.repeat(focal * height_m / np.maximum(below, rows * _NO_FARTHER), columns, axis=1)
     across = (np.arange(columns, dtype=np.float32)[None, :] - columns / 2) * away / focal
     return across.astype(np.float32), away.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _nearness(rows: int, horizon: float) -> Map:
+    """Return 1 for rows well below the horizon, 0 at it and above, as a column."""
+    below = np.arange(rows, dtype=np.float32)[:, None] / rows - np.float32(horizon)
+    return np.clip((below - _NO_FARTHER) / 0.05, 0, 1)
 
 
 @lru_cache(maxsize=8)

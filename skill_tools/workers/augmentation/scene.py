@@ -234,8 +234,8 @@ class Tracker:
         self.lock = RLock()
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
         self._geometry = scene.geometry
-        self._ground: Map = scene.geometry.ground
-        self._fresh: Map = scene.geometry.ground
+        # Depth is told by what stays where it was in the picture: it is then the same, be ground laid or not.
+        self._standing, self._laid = (_Remembered(scene.geometry.ground) for _ in range(2))
         self._looked_s = self._seen_s = -np.inf
         self._remembers = from_start
         self._origin: Pose = np.eye(2, 3)
@@ -284,24 +284,40 @@ class Tracker:
         old = self._geometry
         small = self.scene.colours.contrast.stretched(small)
         looks = time_s - self._looked_s >= FOLLOWED_EVERY_S
-        if looks:
-            self._fresh = self.scene.colours.ground_in(small, old.sky)
-        elif motion is not None:
-            self._fresh = _moved(self._fresh, motion)
-        if motion is not None:
-            self._ground = _moved(self._ground, motion)
+        fresh = self.scene.colours.ground_in(small, old.sky) if looks else None
         kept, kept_depth = (self._remembers * _kept(time_s - then) for then in (self._seen_s, self._looked_s))
         self._remembers = True
-        self._ground = cv2.addWeighted(self._ground, kept, self._fresh, 1 - kept, 0.0)
+        self._standing.follow(fresh, kept)
+        self._laid.follow(fresh, kept, motion)
         depth_m = self._followed_depth(old, kept_depth) if looks else old.depth_m
         self._seen_s, self._looked_s = time_s, time_s if looks else self._looked_s
-        return Geometry(spared(self._ground, small), old.sky, old.horizon, depth_m, old.trust)
+        return Geometry(spared(self._laid.ground, small), old.sky, old.horizon, depth_m, old.trust)
 
     def _followed_depth(self, old: Geometry, kept: float) -> Map:
         """Return the depth, `kept` of it as it was; it has no detail that half the size would lose."""
-        ground, sky = (halved(part) for part in (self._ground, old.sky))
+        ground, sky = (halved(part) for part in (self._standing.ground, old.sky))
         depth = grow(metres_to(ground, sky, old.horizon, self.scene.size), old.depth_m.shape[::-1])
         return cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
+
+
+class _Remembered:
+    """A map of the ground that is looked for now and then, smooth in time."""
+
+    def __init__(self, ground: Map) -> None:
+        self.ground = self._fresh = ground
+
+    def follow(self, fresh: Map | None, kept: float, motion: Motion | None = None) -> None:
+        """Take in what is seen in the next frame, if it was looked for; `kept` of the map remains.
+
+        What is remembered goes along with a `motion` of the picture.
+        """
+        if fresh is not None:
+            self._fresh = fresh
+        elif motion is not None:
+            self._fresh = _moved(self._fresh, motion)
+        if motion is not None:
+            self.ground = _moved(self.ground, motion)
+        self.ground = cv2.addWeighted(self.ground, kept, self._fresh, 1 - kept, 0.0)
 
 
 def _moved(part: Map, motion: Motion) -> Map:

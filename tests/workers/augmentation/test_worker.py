@@ -174,6 +174,23 @@ def test_one_pass_is_of_one_clip(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("value", [{"weather": "fog"}, {"surface": "dry"}, {"surface": "snow"}])
+def test_under_a_moving_camera_a_variant_is_the_same_whatever_is_made_with_it(
+    config: Path, make_street: Callable[..., Path], tmp_path: Path, value: dict[str, str]
+) -> None:
+    """What another variant has followed in the clip that they share changes nothing, bit for bit."""
+    text, clip = config.read_text(), make_street("pan.mp4", pan=8)
+    for index, wish in enumerate(({"surface": "sand"}, value)):
+        asked = text.replace("{weather: rain, time_of_day: evening}", json.dumps(wish))
+        (tmp_path / f"clip_aug{index}.yaml").write_text(asked)
+    both = [word for index in (0, 1) for word in ("--config", str(tmp_path / f"clip_aug{index}.yaml"))]
+    shared = [f"data.input_video={clip}", f"data.output_dir={tmp_path / 'both'}"]
+    assert main([*both, *shared]) == 0
+    assert main(command(tmp_path / "clip_aug1.yaml", clip, tmp_path / "alone")) == 0
+    made = (tmp_path / "both/clip_aug1/augmented_video.mp4").read_bytes()
+    assert made == (tmp_path / "alone/augmented_video.mp4").read_bytes()
+
+
 def test_scenes_are_understood_one_by_one(
     make_street: Callable[..., Path], config: Path, tmp_path: Path
 ) -> None:

@@ -189,6 +189,7 @@ class SteadyVeil:
 
 def ground_of(view: View) -> object:
     """Return what a veil on the ground is made of."""
+    _ = view.pose  # which has the ground followed
     return view.geometry
 
 

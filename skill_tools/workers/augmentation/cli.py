@@ -7,11 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import cv2
 
-from skill_tools.ending import end_quickly
+from skill_tools.ending import end_quickly, ended_by
 from skill_tools.errors import EXIT_CODES, VdaError
 from skill_tools.workers.augmentation.config import Config, load_config
 from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
@@ -55,10 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # The encoder keeps the cores busy; OpenCV's small tasks gain nothing from splitting further.
     cv2.setNumThreads(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
     try:
-        folders = make_variants(_configs(given.configs, given.overrides))
+        with ended_by(signal.SIGTERM, signal.SIGINT):
+            folders = make_variants(_configs(given.configs, given.overrides))
     except VdaError as error:
         sys.stderr.write(f"error: {error} [{error.code}]\n".replace("\n", " ").rstrip() + "\n")
         return EXIT_CODES.get(error.family, 1)
@@ -77,8 +75,3 @@ def _configs(files: Sequence[Path], overrides: Sequence[str]) -> list[Config]:
         own = str(Path(config.data.output_dir) / file.stem) if config.data.output_dir else ""
         configs.append(config.model_copy(update={"data": config.data.model_copy(update={"output_dir": own})}))
     return configs
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    # Unwinds through the context managers that remove what isn't whole.
-    raise SystemExit(128 + number)

@@ -8,10 +8,9 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
-from skill_tools.ending import end_quickly
+from skill_tools.ending import end_quickly, ended_by
 from skill_tools.errors import EXIT_CODES, InputError, VdaError
 from skill_tools.workers.labeling.config import load_config
 from skill_tools.workers.labeling.job import run_job
@@ -35,11 +34,11 @@ environment:
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run one labeling job; give the exit code of the error's family, 0 when all files are there."""
     end_quickly()
-    signal.signal(signal.SIGTERM, _stop)
     try:
-        options = _parser().parse_intermixed_args(arguments)
-        config = load_config(Path(options.config) if options.config else None, options.overrides)
-        summary = run_job(config, environ)
+        with ended_by(signal.SIGTERM):
+            options = _parser().parse_intermixed_args(arguments)
+            config = load_config(Path(options.config) if options.config else None, options.overrides)
+            summary = run_job(config, environ)
     except VdaError as problem:
         return _fail(str(problem), EXIT_CODES.get(problem.family, 1))
     except OSError as problem:
@@ -80,12 +79,6 @@ def _parser() -> argparse.ArgumentParser:
 def _fail(message: str, exit_code: int) -> int:
     sys.stderr.write(f"{' '.join(message.split())}\n")
     return exit_code
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by an exception, so that every open file is removed on the way out."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(128 + signal.SIGTERM)
 
 
 def _closing_line(summary: Summary) -> str:

@@ -92,7 +92,7 @@ def probe(path: Path) -> ClipInfo:
 
 
 def read_header(path: Path) -> ClipHeader:
-    """Tell what the headers of the clip at `path` say, a tenth of the work of `probe`.
+    """Tell what the headers of the clip at `path` say, of an MP4 a tenth of the work of `probe`.
 
     Enough for a clip that was written here; others may be turned by a tag, or say little in their headers.
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, percentiles, quantile
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, percentiles, quantile
 
 FAR_M = 400.0
 _BINS = (16, 32, 32)
@@ -139,12 +139,6 @@ def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float)
     offset = mean_v - slope * mean_g
     size = guide.shape[::-1]
     return grow(cv2.blur(slope, window), size), grow(cv2.blur(offset, window), size)
-
-
-def halved(plane: Plane) -> Plane:
-    """Return a small plane or map at half its size."""
-    size = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 def trust_in(ground: Map, frame: Planes, colours: GroundColours) -> float:

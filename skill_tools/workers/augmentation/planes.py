@@ -161,6 +161,12 @@ def in_planes(frame: VideoFrame, levels: Levels) -> VideoFrame:
     return stamped(converted, frame)
 
 
+def halved(plane: Plane) -> Plane:
+    """Return a plane or map averaged down to half its size."""
+    size = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+
+
 def shrink(plane: Plane, width: int, height: int) -> Plane:
     """Return `plane` averaged down to a size, by halves as long as they go, which is the fastest.
 
@@ -172,7 +178,7 @@ def shrink(plane: Plane, width: int, height: int) -> Plane:
         and plane.shape[0] >= 2 * height
         and not (plane.shape[0] | plane.shape[1]) & 1
     ):
-        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        plane = halved(plane)
     if plane.shape == (height, width):
         return plane.copy()
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)

@@ -15,7 +15,7 @@ from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
-from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, in_planes
+from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
 from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
 
@@ -168,5 +168,5 @@ def resized(planes: Planes, size: tuple[int, int]) -> Planes:
 def _averaged(plane: Plane, width: int, height: int) -> Plane:
     # By halves as long as they go into it, which takes half the time.
     while not (plane.shape[1] % (2 * width) or plane.shape[0] % (2 * height)):
-        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        plane = halved(plane)
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)

@@ -18,12 +18,7 @@ from skill_tools.workers.augmentation.effects.night import night
 from skill_tools.workers.augmentation.effects.rain import rain, rain_ahead
 from skill_tools.workers.augmentation.effects.snowfall import snow, snow_ahead
 from skill_tools.workers.augmentation.effects.steadying import Steadying
-from skill_tools.workers.augmentation.effects.surface import (
-    SURFACES,
-    ground_ahead,
-    snow_cover_ahead,
-    wet,
-)
+from skill_tools.workers.augmentation.effects.surface import SURFACES, ground_ahead, snow_cover_ahead, wet
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import Wish, generator

@@ -7,8 +7,8 @@ import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, mix
 from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
-from skill_tools.workers.augmentation.ground import guided_coefficients, halved
-from skill_tools.workers.augmentation.planes import Map, Planes
+from skill_tools.workers.augmentation.ground import guided_coefficients
+from skill_tools.workers.augmentation.planes import Map, Planes, halved
 from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View
 
 

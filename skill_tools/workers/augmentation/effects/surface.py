@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.effects.base import Parts, mix
-from skill_tools.workers.augmentation.effects.ground_plane import (
-    patches,
-    paved,
-    rows_to_metres,
-    tile,
-)
+from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres, tile
 from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
 from skill_tools.workers.augmentation.ground import spared
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, quantile, shrink

@@ -7,13 +7,13 @@ the time; all others give way and fill their gaps.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from av.video.frame import VideoFrame
 
@@ -25,7 +25,7 @@ from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
 from skill_tools.workers.augmentation.relay import Relay
-from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
+from skill_tools.workers.augmentation.scene import Light, Scene, Tracker, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
 
 T = TypeVar("T")
@@ -42,13 +42,41 @@ def decoder_threads() -> int:
     return max(1, min(cores() // 2, _MOST_DECODING))
 
 
+@dataclass(frozen=True)
+class SceneAccount:
+    """What is written down of a scene and its effects: no picture of it, since a clip may have thousands."""
+
+    still: bool
+    falling: bool
+    ground_trust: float
+    horizon: float
+    light: Light
+    parameters: Mapping[str, Mapping[str, float]]
+    notes: tuple[str, ...]
+    already: frozenset[str]
+
+    @classmethod
+    def of(cls, scene: Scene, chain: Chain) -> Self:
+        """Return the account of a scene and of the chain that was made for it."""
+        geometry = scene.geometry
+        return cls(
+            scene.still,
+            scene.falling,
+            geometry.trust,
+            geometry.horizon,
+            scene.light,
+            chain.parameters,
+            chain.notes,
+            chain.already,
+        )
+
+
 @dataclass
 class Rendered:
     """What rendering a variant told; scenes, broken packets and timings are those of all that shared them."""
 
     frames: int = 0
-    scenes: list[Scene] = field(default_factory=list)
-    chains: list[Chain] = field(default_factory=list)
+    scenes: list[SceneAccount] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -141,8 +169,7 @@ class _Lane:
         if scene.still and not self.told.scenes:
             self._writer.keep_steady()
         self._relay = Relay(chain.stages)
-        self.told.scenes.append(scene)
-        self.told.chains.append(chain)
+        self.told.scenes.append(SceneAccount.of(scene, chain))
 
     def begin(self, item: Decoded, view: View) -> _Begun:
         """Begin to edit a frame."""

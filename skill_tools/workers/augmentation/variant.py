@@ -93,7 +93,7 @@ class Made:
     def already(self) -> frozenset[str]:
         """Variables whose value the source shows already, in every scene: there is little to verify."""
         asked = frozenset(self.order.wish.values)
-        return frozenset.intersection(asked, *(chain.already for chain in self.rendered.chains))
+        return frozenset.intersection(asked, *(scene.already for scene in self.rendered.scenes))
 
 
 def make_variants(configs: Sequence[Config]) -> list[Path]:
@@ -218,7 +218,7 @@ def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
     config, wish = order.config, order.wish
     output = read_header(order.folder / VIDEO_NAME)
     timings = {part: round(seconds, 3) for part, seconds in sorted(rendered.timings_s.items())}
-    effect_notes = dict.fromkeys(note for chain in rendered.chains for note in chain.notes)
+    effect_notes = dict.fromkeys(note for scene in rendered.scenes for note in scene.notes)
     return {
         "version": VERSION,
         "video": f"{order.name}.mp4",
@@ -227,7 +227,7 @@ def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
         "seed": config.augmentation.seed,
         "rendered_vars": dict(wish.values),
         "strengths": {variable: round(value, 4) for variable, value in wish.strengths.items()},
-        "parameters": _rounded(rendered.chains[0].parameters) if rendered.chains else {},
+        "parameters": _rounded(rendered.scenes[0].parameters) if rendered.scenes else {},
         "notes": [
             *wish.notes,
             *effect_notes,
@@ -241,8 +241,8 @@ def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
             {
                 "still": scene.still,
                 "falling": scene.falling,
-                "ground_trust": round(scene.geometry.trust, 3),
-                "horizon": round(scene.geometry.horizon, 3),
+                "ground_trust": round(scene.ground_trust, 3),
+                "horizon": round(scene.horizon, 3),
                 "light": _rounded(asdict(scene.light)),
             }
             for scene in rendered.scenes

@@ -37,15 +37,15 @@ def write_street(
     *,
     frames: int = 12,
     rate: Fraction = Fraction(25),
-    cut_at: int | None = None,
+    cut_every: int | None = None,
     pan: int = 0,
     size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Path:
-    """Write a clip of the street, or of the street and a room behind a cut."""
+    """Write a clip of the street, or, with a cut every so many frames, of the street and a room in turn."""
     with ClipWriter(path, width=size[0], height=size[1], rate=rate, crf=8) as writer:
         for index in range(frames):
             image = street(index, pan=pan * index)
-            if cut_at is not None and index >= cut_at:
+            if cut_every is not None and index // cut_every % 2:
                 image = cv2.flip(255 - street(index, room=True), 0)
             writer.write_bgr(cv2.resize(image, size), index)
     return path

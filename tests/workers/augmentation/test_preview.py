@@ -99,7 +99,7 @@ def test_a_moment_behind_a_cut_is_understood_behind_it(
     make_street: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Nothing of the shot before the cut is taken for the scene."""
-    clip = make_street(frames=40, cut_at=20)
+    clip = make_street(frames=40, cut_every=20)
     info = probe(clip)
     before, after = (
         next(Stretch(info, at_s=at_s, length_s=0.0, size=(192, 144)).shots()).scene for at_s in (0.4, 1.2)
@@ -113,7 +113,7 @@ def test_a_video_is_two_seconds_of_both(
     make_street: Callable[..., Path], tmp_path: Path, rate: Fraction, step: int
 ) -> None:
     """Each frame keeps its time, of a fast clip every second or third; a cut within them is no obstacle."""
-    clip = make_street(frames=round(3 * rate), cut_at=round(2.3 * rate), rate=rate)
+    clip = make_street(frames=round(3 * rate), cut_every=round(2.3 * rate), rate=rate)
     answer = shown(
         clip, tmp_path / "p.mp4", kind="video", at_s=1.0, variables={"weather": "snow"}, seed=3, name="x"
     )

@@ -123,7 +123,7 @@ def test_depth_shrinks_towards_the_camera(make_street: Callable[..., Path]) -> N
 
 def test_a_cut_is_found_once_where_it_is(make_street: Callable[..., Path]) -> None:
     """Two shots in one clip are parted between their frames, and nowhere else."""
-    frames = list(small_frames(make_street(cut_at=7)))
+    frames = list(small_frames(make_street(cut_every=7)))
     assert [at for at in range(1, 12) if is_cut(frames[at - 1], frames[at])] == [7]
 
 

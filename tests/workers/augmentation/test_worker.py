@@ -138,7 +138,7 @@ def test_variants_of_a_clip_are_made_in_one_pass(
     make_street: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each lands in a folder named like its configuration, bit for bit as if it were made alone."""
-    clip, configs = make_street(cut_at=7), []
+    clip, configs = make_street(cut_every=7), []
     for index, values in enumerate(("{weather: snow}", "{time_of_day: night}", "{}", "{surface: puddles}")):
         path = tmp_path / f"street_aug{index}.yaml"
         path.write_text(
@@ -195,7 +195,7 @@ def test_scenes_are_understood_one_by_one(
     make_street: Callable[..., Path], config: Path, tmp_path: Path
 ) -> None:
     """A cut starts a scene of its own, and no frame is lost at it."""
-    clip = make_street(cut_at=7)
+    clip = make_street(cut_every=7)
     assert main(command(config, clip, tmp_path / "out")) == 0
     told = metadata(tmp_path / "out")
     assert len(told["scenes"]) == 2

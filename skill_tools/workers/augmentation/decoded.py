@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
@@ -11,7 +12,10 @@ from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.planes import Planes
-from skill_tools.workers.augmentation.scene import differ, glance, is_cut, shrunk, spread
+from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread
+
+_NEW = 0.3
+"""Weight of a frame's difference in what is usual."""
 
 
 class Reading:
@@ -38,6 +42,7 @@ class Decoded:
         self.frame, self.index = frame, index
         self.planes = Planes.of(frame, editable=False)
         self._glance = glance(self.planes)
+        self._usual = math.inf  # until two frames have been seen
         self.starts_scene = previous is None or self._is_cut_from(previous)
 
     @property
@@ -55,7 +60,14 @@ class Decoded:
         return self.small
 
     def _is_cut_from(self, previous: Decoded) -> bool:
-        return differ(previous._glance, self._glance) and is_cut(previous.small, self.small)
+        """Tell whether a cut lies before this frame, and keep in mind how far frames usually differ."""
+        difference, usual = apart(previous._glance, self._glance), previous._usual
+        cut = may_part(difference) and is_cut(previous.small, self.small, usual)
+        if cut:
+            self._usual = usual
+        else:
+            self._usual = difference if math.isinf(usual) else usual + _NEW * (difference - usual)
+        return cut
 
 
 def scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:

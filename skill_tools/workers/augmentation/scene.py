@@ -9,6 +9,7 @@ map, so that a wrong guess makes an effect weaker or stronger somewhere, and nev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,8 +60,9 @@ _LOOKAHEAD_BYTES = 64 << 20
 _LOOKAHEAD_FRAMES = 32
 _SAMPLES = 12
 _GLANCED_ROWS = 90
-_CUT_DIFFERENCE = 12.0
-_CUT_CORRELATION = 0.4
+_CUT_DIFFERENCE, _CUT_CORRELATION = 12.0, 0.4
+_SUDDEN_DIFFERENCE, _SUDDEN_CORRELATION = 20.0, 0.78
+_SUDDEN = 3.3  # times the usual difference
 _FOREGROUND_CODES = 18.0
 _FOREGROUND_REACH = 3  # pixels around one that decide whether it is
 _LEAST_OF_INSIDE, _PASSAGE = (
@@ -391,33 +393,38 @@ def glance(planes: Planes) -> Plane:
     return _thumbnail(planes.y[::step, ::step])
 
 
-def differ(before: Plane, after: Plane) -> bool:
-    """Tell by glances whether a cut may lie between two frames; `is_cut` tells if one does."""
+def apart(before: Plane, after: Plane) -> float:
+    """Return by how many codes two glances differ, a pixel."""
+    return cv2.norm(before, after, cv2.NORM_L1) / before.size
+
+
+def may_part(difference: float) -> bool:
+    """Tell by how far glances differ whether a cut may lie between two frames; `is_cut` tells if one does."""
     # Thumbnails of all pixels may differ a little more.
-    return _apart(before, after) >= 0.75 * _CUT_DIFFERENCE
+    return difference >= 0.75 * _CUT_DIFFERENCE
 
 
-def is_cut(before: Planes, after: Planes) -> bool:
+def is_cut(before: Planes, after: Planes, usual: float = math.inf) -> bool:
     """Tell whether a hard cut lies between two consecutive small frames.
 
-    Thumbnails across a cut differ, and don't correlate either: motion leaves them correlated, a change
-    of light leaves them alike but for gain and offset.
+    Thumbnails across a cut differ, and as a rule don't correlate either: motion leaves them correlated, a
+    change of light leaves them alike but for gain and offset. Shots of one place may correlate, sky above and
+    ground below; their cut is told by how sudden the change is against the `usual` one, the mean difference
+    of the glances before (PySceneDetect's AdaptiveDetector likewise): fast motion and a passer-by build up.
     """
     thumbs = [_thumbnail(frame.y) for frame in (before, after)]
-    if _apart(*thumbs) < _CUT_DIFFERENCE:
+    difference = apart(*thumbs)
+    if difference < _CUT_DIFFERENCE:
         return False
     centred = [thumb.astype(np.float32) - thumb.mean() for thumb in thumbs]
     norm = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
-    return norm < 1.0 or float((centred[0] * centred[1]).sum()) / norm < _CUT_CORRELATION
+    correlation = float((centred[0] * centred[1]).sum()) / norm if norm >= 1.0 else 0.0
+    sudden = difference >= max(_SUDDEN_DIFFERENCE, _SUDDEN * usual)
+    return correlation < (_SUDDEN_CORRELATION if sudden else _CUT_CORRELATION)
 
 
 def _thumbnail(luma: Plane) -> Plane:
     return cv2.resize(luma, (32, 18), interpolation=cv2.INTER_AREA)
-
-
-def _apart(one: Plane, other: Plane) -> float:
-    """Return by how many codes pixels differ on average."""
-    return cv2.norm(one, other, cv2.NORM_L1) / one.size
 
 
 def _light(frame: Planes, levels: Levels) -> Light:

@@ -105,7 +105,7 @@ def parts(folder: str) -> dict[str, str]:
 _UNDERSTOOD = {
     "Cuts": (scene, "is_cut"),
     "Camera": (background, "is_still"),
-    "Sky": (scene, "_sky"),
+    "Sky": (scene, "sky_in"),
     "Ground": (ground, "GroundColours"),
     "Whether it is ground": (ground, "trust_in"),
     "Posts": (ground, "_upright"),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -28,6 +28,9 @@ _BIN_NUMBERS = tuple(
     )
 )
 """What the code of a plane adds to the number of a pixel's bin, by plane."""
+_RARE, _RARE_ODDS = 1.5e-3, 0.02
+"""Share of the pixels of which a colour with so much counts half, and the probability of one with none."""
+_LEAST_LIKELY, _MOST_LIKELY = 0.15, 0.94  # by place alone, where a camera may have moved on
 _USUAL_SPREAD = 150
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
@@ -86,36 +89,66 @@ class GroundColours:
     odds: NDArray[np.float32]
     """Probability that a colour is ground's, by the number of its bin."""
     prior: Map
-    """Probability of ground by place."""
+    """Probability of ground by place, at the size at which it is looked for."""
     contrast: Contrast
     """What the frames were stretched by before their colours were taken."""
 
     @classmethod
     def learned(
-        cls, frame: Planes, sky: Map, trodden: Map, contrast: Contrast, areas: NDArray[np.intp]
+        cls,
+        frame: Planes,
+        sky: Map,
+        trodden: Map,
+        contrast: Contrast,
+        areas: NDArray[np.intp],
+        known: Map | None = None,
     ) -> tuple[GroundColours, Map]:
         """Learn from one frame or background, small and stretched; return also where ground is in it.
 
-        `trodden` counts how often something that moved was seen to stand on a pixel; `areas` are the frame's.
+        `trodden` counts how often something that moved was seen to stand on a pixel; `areas` are the frame's;
+        `known` is where ground was seen just before, if it was, which a camera that looks down has above too.
+        A `frame` of half the small size gives nearly the same for a third of the time.
         """
         height, width = frame.y.shape
         rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-        prior = (0.04 + 0.90 / (1 + np.exp(-(rows - 0.40) / 0.09))) * (1 - sky)
+        prior = (0.04 + (_MOST_LIKELY - 0.04) / (1 + np.exp(-(rows - 0.40) / 0.09))) * (1 - sky)
         bins = _bins(frame)
         low = np.repeat(rows > 0.6, width, axis=1)
-        odds = _odds(bins, low, (rows < 0.25) * (1 - 0.5 * sky))
+        high = (rows < 0.25) * (1 - 0.5 * sky)
+        if known is not None:
+            prior = (prior + known * (1 - sky)) / 2
+            low, high = np.maximum(low, known), high * (1 - known)
+        odds = _odds(bins, low, high)
         belief = _by_segment(_posterior(odds[bins], prior), trodden, areas)
         ground = _soft_ground(belief, frame, sky)
         odds = _odds(bins, ground, 1 - ground)
-        return cls(odds, np.clip(cv2.blur(ground, (31, 15)), 0.03, 0.97), contrast), ground
+        return cls(odds, _by_place(ground), contrast), ground
 
-    def ground_in(self, frame: Planes, sky: Map) -> Map:
-        """Return where ground is in another stretched frame of the scene, soft, following its edges.
+    def coarse(self) -> GroundColours:
+        """Return what ground is looked for by at half the size of the frame it was learned from."""
+        return replace(self, prior=halved(self.prior))
 
-        Colours are judged at half the small size, and the verdict follows the edges of all of it.
+    def mixed(self, other: GroundColours, share: float) -> GroundColours:
+        """Return colours of which a share is another's, of the same contrast."""
+        odds, prior = (
+            (1 - np.float32(share)) * own + np.float32(share) * its
+            for own, its in ((self.odds, other.odds), (self.prior, other.prior))
+        )
+        return replace(self, odds=odds, prior=prior)
+
+    def likely_in(self, coarse: Planes) -> Map:
+        """Return how likely the colours of a stretched frame of half the small size are ground's."""
+        return self.odds[_bins(coarse)]
+
+    def ground_in(self, likely: Map, known: Map | None, frame: Planes, sky: Map) -> Map:
+        """Return where ground is in a stretched frame of the scene, soft, following its edges.
+
+        Colours are judged at half the small size, `likely`, and the verdict follows the edges of all of it.
+        `known` is where ground was just before, at the same size, if it was seen: around that it is likely,
+        wherever it was when colours were learned.
         """
-        coarse = Planes(*(halved(plane) for plane in (frame.y, frame.u, frame.v)))
-        return _soft_ground(_posterior(self.odds[_bins(coarse)], halved(self.prior)), frame, sky)
+        prior = self.prior if known is None else (self.prior + _by_place(known)) / 2
+        return _soft_ground(_posterior(likely, prior), frame, sky)
 
 
 def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
@@ -178,17 +211,18 @@ def horizon_of(ground: Map, sky: Map) -> float:
     return float(top - 0.12 - max(0.0, 0.25 - top))
 
 
-def metres_to(ground: Map, sky: Map, horizon: float, size: tuple[int, int]) -> Map:
+def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tuple[int, int]) -> Map:
     """Return metres: on flat ground by the row, above it by where a thing stands on the ground.
 
     Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
-    lens, H 1.6 m when the horizon is in the picture and 6 m when the camera looks down.
+    lens, H 1.6 m when the horizon is well within the picture and 6 m when the camera looks down. Under a
+    moving camera the horizon's row is followed, and H stays.
     """
     height, width = ground.shape
     focal = focal_px(size) / size[1] * height
     rows = np.arange(height, dtype=np.float32)[:, None]
     below = np.maximum(rows - horizon * height, height * 0.012)
-    by_row = np.minimum(focal * camera_height_m(horizon) / below, FAR_M)
+    by_row = np.minimum(focal * height_m / below, FAR_M)
     is_ground = ground > 0.5
     contact = np.where(is_ground, rows, height - 1)[::-1]
     contact = np.minimum.accumulate(contact, axis=0)[::-1]
@@ -209,15 +243,27 @@ def _bins(frame: Planes) -> NDArray[np.intp]:
 
 
 def _odds(bins: NDArray[np.intp], ground: Map, other: Map) -> NDArray[np.float32]:
-    """Return the probability of ground for each colour, from weights of pixels that are and aren't."""
-    counts = []
+    """Return the probability of ground for each colour, from weights of pixels that are and aren't.
+
+    Ground has few colours, much of each: one that is rare where ground was looked for is rather that of a
+    thing which stands there, and one never seen is a thing's that comes along.
+    """
+    shares = []
     for weight in (ground, other):
         exact = np.bincount(bins.ravel(), weight.ravel().astype(np.float64), math.prod(_BINS))
-        # Neighbouring lumas count a little as well.
-        count = cv2.GaussianBlur(exact.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0).ravel()
-        counts.append(count / max(float(count.sum()), 1.0))
-    yes, no = counts
-    return ((yes + 3e-4) / (yes + no + 6e-4)).astype(np.float32)
+        # Neighbouring colours count as well.
+        counts = cv2.GaussianBlur(exact.reshape(_BINS[0], -1).astype(np.float32), (1, 3), 0)
+        near = np.stack([cv2.GaussianBlur(colours.reshape(_BINS[1:]), (3, 3), 0) for colours in counts])
+        shares.append(near.ravel() / max(float(near.sum()), 1.0))
+    yes, no = shares
+    return ((yes + _RARE * _RARE_ODDS) / (yes + no + _RARE)).astype(np.float32)
+
+
+def _by_place(ground: Map) -> Map:
+    """Return how likely ground is at a place, by where it is seen: there and around."""
+    width = ground.shape[1]
+    around = cv2.blur(ground, (width // 10 | 1, width // 20 | 1))
+    return np.clip(around, _LEAST_LIKELY, _MOST_LIKELY)
 
 
 def _posterior(likelihood: Map, prior: Map) -> Map:

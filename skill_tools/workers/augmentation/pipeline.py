@@ -25,8 +25,9 @@ from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
 from skill_tools.workers.augmentation.relay import Relay
-from skill_tools.workers.augmentation.scene import Light, Scene, Tracker, View, look_ahead, understand
+from skill_tools.workers.augmentation.scene import Light, Scene, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
+from skill_tools.workers.augmentation.tracking import Tracker
 
 T = TypeVar("T")
 

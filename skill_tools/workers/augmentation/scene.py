@@ -13,9 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
-from threading import RLock
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -37,24 +36,24 @@ from skill_tools.workers.augmentation.ground import (
     where_above,
 )
 from skill_tools.workers.augmentation.lights import Lights, find_lights
-from skill_tools.workers.augmentation.odometry import Motion, Odometer, Pose
+from skill_tools.workers.augmentation.odometry import Pose
 from skill_tools.workers.augmentation.planes import (
     Levels,
     Map,
     Plane,
     Planes,
-    grow,
     halved,
     mean_luma,
     numbers_in,
     percentiles,
 )
 
+if TYPE_CHECKING:
+    from skill_tools.workers.augmentation.tracking import Tracker
+
 T = TypeVar("T")
 
 SMALL_WIDTH = 320
-FOLLOWED_EVERY_S = 0.062
-"""How often what changes slowly is looked at under a moving camera: every other frame at 30 a second."""
 
 _LOOKAHEAD_BYTES = 64 << 20
 _LOOKAHEAD_FRAMES = 32
@@ -69,7 +68,7 @@ _LEAST_OF_INSIDE, _PASSAGE = (
     np.maximum(np.rint(np.arange(256) * share), least * _FOREGROUND_CODES).astype(np.uint8)
     for share, least in ((0.55, 0.7), (0.15, 0.6))
 )
-_GROUND_MEMORY_S = 0.25
+_MIXED = 1  # samples
 _LEAST_SAMPLES = 6
 _AROUND = np.ones((5, 5), np.uint8)
 
@@ -227,110 +226,6 @@ class View:
         return _foreground(*parts)[top : top + box.down, left : left + box.across]
 
 
-class Tracker:
-    """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one."""
-
-    def __init__(self, scene: Scene, *, from_start: bool = True) -> None:
-        """Follow `scene` from its first frame, or from another, where nothing is remembered."""
-        self.scene = scene
-        self.lock = RLock()
-        """Held while a frame is looked at: two threads ask, and each frame counts once."""
-        self._geometry = scene.geometry
-        # Depth is told by what stays where it was in the picture: it is then the same, be ground laid or not.
-        self._standing, self._laid = (_Remembered(scene.geometry.ground) for _ in range(2))
-        self._looked_s = self._seen_s = -np.inf
-        self._remembers = from_start
-        self._origin: Pose = np.eye(2, 3)
-        self._odometer: Odometer | None = None
-        self._is_covered = False
-        """Whether something is laid on the ground, which alone makes it worth being followed."""
-        # Where no ground can be told nothing is laid on it, so there is no way to be counted.
-        if not scene.still and scene.geometry.trust:
-            self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
-
-    def look(
-        self, planes: Planes, index: int, time_s: float, shrink: Callable[[], Planes] | None = None
-    ) -> View:
-        """Return what there is to know about a frame, given as it is before the edit or at the small size.
-
-        `shrink` returns a small copy of it, for whoever has one already.
-        """
-        return View(time_s, index, planes, shrink or partial(shrunk, planes), self)
-
-    def geometry(self, view: View) -> Geometry:
-        """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
-        if not self.scene.still:
-            motion = self._odometer.follow(view.small.y) if self._odometer and self._is_covered else None
-            self._geometry = self._followed(view.small, view.time_s, motion)
-            if self._odometer:
-                self._odometer.ground = self._geometry.ground
-        return self._geometry
-
-    def pose(self, view: View) -> Pose:
-        """Return the camera's place at the next frame, likewise."""
-        _ = view.geometry  # before which the way has been followed
-        if not self._odometer:
-            return self._origin
-        if not self._is_covered:
-            self._is_covered = True
-            self._odometer.follow(view.small.y)
-        return self._odometer.pose
-
-    def _followed(self, small: Planes, time_s: float, motion: Motion | None) -> Geometry:
-        """Return the geometry with what a frame shows, to which the ground has moved.
-
-        Colours and depth are looked at every other frame or so, ground follows in steps of every frame: what
-        lags behind the picture now and then would flicker. What is remembered of it moves with the picture:
-        else whoever stood before it would be seen where he was.
-        """
-        old = self._geometry
-        small = self.scene.colours.contrast.stretched(small)
-        looks = time_s - self._looked_s >= FOLLOWED_EVERY_S
-        fresh = self.scene.colours.ground_in(small, old.sky) if looks else None
-        kept, kept_depth = (self._remembers * _kept(time_s - then) for then in (self._seen_s, self._looked_s))
-        self._remembers = True
-        self._standing.follow(fresh, kept)
-        self._laid.follow(fresh, kept, motion)
-        depth_m = self._followed_depth(old, kept_depth) if looks else old.depth_m
-        self._seen_s, self._looked_s = time_s, time_s if looks else self._looked_s
-        return Geometry(spared(self._laid.ground, small), old.sky, old.horizon, depth_m, old.trust)
-
-    def _followed_depth(self, old: Geometry, kept: float) -> Map:
-        """Return the depth, `kept` of it as it was; it has no detail that half the size would lose."""
-        ground, sky = (halved(part) for part in (self._standing.ground, old.sky))
-        depth = grow(metres_to(ground, sky, old.horizon, self.scene.size), old.depth_m.shape[::-1])
-        return cv2.addWeighted(old.depth_m, kept, depth, 1 - kept, 0.0)
-
-
-class _Remembered:
-    """A map of the ground that is looked for now and then, smooth in time."""
-
-    def __init__(self, ground: Map) -> None:
-        self.ground = self._fresh = ground
-
-    def follow(self, fresh: Map | None, kept: float, motion: Motion | None = None) -> None:
-        """Take in what is seen in the next frame, if it was looked for; `kept` of the map remains.
-
-        What is remembered goes along with a `motion` of the picture.
-        """
-        if fresh is not None:
-            self._fresh = fresh
-        elif motion is not None:
-            self._fresh = _moved(self._fresh, motion)
-        if motion is not None:
-            self.ground = _moved(self.ground, motion)
-        self.ground = cv2.addWeighted(self.ground, kept, self._fresh, 1 - kept, 0.0)
-
-
-def _moved(part: Map, motion: Motion) -> Map:
-    return cv2.warpAffine(part, motion, part.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-
-
-def _kept(since_s: float) -> float:
-    """Return how much of what was known before remains after a time; of the first frame 37 %."""
-    return float(np.exp(-min(since_s, _GROUND_MEMORY_S) / _GROUND_MEMORY_S))
-
-
 def shrunk(planes: Planes) -> Planes:
     """Return a frame at the small size: at most 320 wide, all planes alike."""
     return planes.shrunk(*small_size(planes.size))
@@ -356,12 +251,13 @@ def spread(ahead: Sequence[T]) -> Sequence[T]:
 def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels) -> Scene:
     """Return what small frames of one stretch, in order of time, tell about it."""
     still = is_still(samples)
-    background = median(samples) if still else samples[0]
+    # What was cut by hand may begin with a mixture of both shots: one frame, which no median leaves over.
+    background = median(samples) if still else samples[: _MIXED + 1][-1]
     contrast = Contrast.of(background)
     clear = contrast.stretched(background)
     with ThreadPoolExecutor(1) as beside:
         areas = beside.submit(areas_of, clear)  # half of all the time
-        sky = _sky(background, levels)
+        sky = sky_in(background, levels)
         trodden = _trodden(samples, background, still=still)
         falling = still and _something_falls(samples, background)
         light = _light(background, levels)
@@ -371,7 +267,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         spared(ground, clear, still=still),
         sky,
         horizon,
-        metres_to(ground, sky, horizon, size),
+        metres_to(ground, sky, horizon, camera_height_m(horizon), size),
         trust_in(ground, clear, colours),
     )
     return Scene(
@@ -382,7 +278,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         _plain(background, geometry.ground),
         light,
         geometry,
-        colours,
+        colours.coarse(),
         falling,
     )
 
@@ -462,11 +358,13 @@ def _something_falls(samples: Sequence[Planes], background: Planes) -> bool:
     return lighter > 0.0025 * looked_at and lighter > 6 * darker
 
 
-def _sky(frame: Planes, levels: Levels) -> Map:
-    """Return where the sky is: bright, smooth, grey to blue, connected to the upper edge.
+def sky_in(frame: Planes, levels: Levels) -> Map:
+    """Return where the sky is: smooth, bright and grey to blue or as blue as air, at the upper edge.
 
-    It must stay above the lower quarter, or it is a bright object that fills the view. Dark, night and
-    sunset skies aren't recognised and are then treated like anything else that is far away.
+    Over snow or sunlit walls a clear sky isn't bright, but has the colour of scattered light: about .65 of Cb
+    is missing from Cr, as hardly any paint has it. It must stay above the lower quarter, or it is an object
+    that fills the view. Night and sunset skies aren't recognised and are then treated like anything else that
+    is far away.
     """
     luma = (frame.y.astype(np.float32) - levels.black) / levels.luma_span
     cb = (frame.u.astype(np.float32) - 128) / levels.chroma_span
@@ -475,18 +373,22 @@ def _sky(frame: Planes, levels: Levels) -> Map:
         np.abs(cv2.Sobel(luma, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(luma, cv2.CV_32F, 0, 1)), (5, 5)
     )
     bright = luma > max(0.45, levels.unit(percentiles(frame.y, (55,))[0]))
-    candidate: Plane = (bright & (gradient < 0.22) & (cr < 0.03) & (cb > -0.04)).astype(np.uint8)
+    pale = bright & (cr < 0.03) & (cb > -0.04)
+    blue = (luma > 0.22) & (cb > 0.035) & (cb < 0.20) & (cr < -0.40 * cb) & (cr > -0.95 * cb)
+    candidate: Plane = ((pale | blue) & (gradient < 0.22)).astype(np.uint8)
     candidate = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    height, width = candidate.shape
+    kept = np.zeros(candidate.shape, np.float32)
+    if not candidate[:2].any():
+        return kept
     labels, stats = components(candidate)
-    height, width = labels.shape
-    kept = np.zeros(labels.shape, np.float32)
     for label in numbers_in(labels[:2]):
         _, _, across, down, area = stats[label]
         if area > 0.008 * labels.size and down < 0.75 * height and across > 0.06 * width:
             kept[labels == label] = 1.0
     if not kept.any():
         return kept
-    return np.clip(guided(luma, cv2.dilate(kept, np.ones((3, 3))), radius=4, epsilon=1e-3), 0, 1)
+    return np.clip(guided(luma, halved(cv2.dilate(kept, np.ones((3, 3)))), radius=2, epsilon=1e-3), 0, 1)
 
 
 def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Plane:

@@ -16,8 +16,9 @@ from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, View, look_ahead, understand
+from skill_tools.workers.augmentation.scene import Scene, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
+from skill_tools.workers.augmentation.tracking import Tracker
 
 _REACH_PIXELS = 150_000_000
 """As much as is decoded from a clip's start, for less than a second's wait, to be exact."""

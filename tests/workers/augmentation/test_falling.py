@@ -15,7 +15,8 @@ from skill_tools.workers.augmentation.effects.particles import Falling, Lampligh
 from skill_tools.workers.augmentation.effects.rain import DISTANCES_M, rain_layers
 from skill_tools.workers.augmentation.effects.splashes import Splashes
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, View, shrunk, understand
+from skill_tools.workers.augmentation.scene import Scene, View, shrunk, understand
+from skill_tools.workers.augmentation.tracking import Tracker
 
 LEVELS = Levels()
 

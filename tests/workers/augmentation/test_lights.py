@@ -18,7 +18,8 @@ from skill_tools.workers.augmentation.effects.shining import Shining
 from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.lamps import street_lamps
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, shrunk, understand
+from skill_tools.workers.augmentation.scene import Scene, shrunk, understand
+from skill_tools.workers.augmentation.tracking import Tracker
 from skill_tools.workers.augmentation.vocabulary import wish_for
 
 LEVELS = Levels()

@@ -12,7 +12,8 @@ from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.effects import chain_for, edited
 from skill_tools.workers.augmentation.effects.ground_plane import patches
 from skill_tools.workers.augmentation.planes import Levels, Planes, in_planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.scene import Scene, is_cut, shrunk, understand
+from skill_tools.workers.augmentation.tracking import Tracker
 from skill_tools.workers.augmentation.vocabulary import wish_for
 
 LEVELS = Levels()

@@ -7,7 +7,8 @@ import pytest
 
 from skill_tools.workers.augmentation.effects.sensor import SensorNoise
 from skill_tools.workers.augmentation.planes import Levels, Planes
-from skill_tools.workers.augmentation.scene import Tracker, understand
+from skill_tools.workers.augmentation.scene import understand
+from skill_tools.workers.augmentation.tracking import Tracker
 
 SIZE = (641, 360)  # odd on purpose
 

@@ -13,7 +13,8 @@ from skill_tools.workers.augmentation.config import load_config
 from skill_tools.workers.augmentation.effects.base import Grade
 from skill_tools.workers.augmentation.effects.steadying import Steadying
 from skill_tools.workers.augmentation.planes import Levels, Planes
-from skill_tools.workers.augmentation.scene import Scene, Tracker, shrunk, understand
+from skill_tools.workers.augmentation.scene import Scene, shrunk, understand
+from skill_tools.workers.augmentation.tracking import Tracker
 from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
 
 SAMPLE = Path(__file__).resolve().parents[3] / "assets/samples/campus_walkway.mp4"

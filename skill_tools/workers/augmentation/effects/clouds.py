@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, mix
-from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, Veil
+from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, Veil, sky_of
 from skill_tools.workers.augmentation.ground import guided_coefficients
 from skill_tools.workers.augmentation.planes import Map, Planes, halved
-from skill_tools.workers.augmentation.scene import FOLLOWED_EVERY_S, Scene, View
+from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.tracking import FOLLOWED_EVERY_S
 
 
 def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
@@ -100,11 +101,17 @@ class Flattening:
 
 def _new_sky(scene: Scene, strength: float, luma: float, chroma: tuple[float, float]) -> tuple[Veil, ...]:
     """Return what draws a new sky over the seen one: nothing where none is seen."""
-    if not scene.geometry.sky.any():
-        return ()
+    rows = np.linspace(1, 0, scene.geometry.sky.shape[0], dtype=np.float32)[:, None]
+    light = luma * (0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows)
+    none = Change.none(scene.geometry.sky.shape)
 
-    sky = scene.geometry.sky  # which stays, also under a moving camera
-    rows = np.linspace(1, 0, sky.shape[0], dtype=np.float32)[:, None]
-    cover = sky * strength
-    toward_zenith = 0.94 + 0.06 * rows if not any(chroma) else 1.08 - 0.16 * rows
-    return (FixedVeil(Change.veil(1 - cover, cover * luma * toward_zenith, scene.levels, chroma)),)
+    def change(view: View) -> Change:
+        sky = view.geometry.sky
+        if not sky.any():
+            return none
+        cover = sky * strength
+        return Change.veil(1 - cover, cover * light, scene.levels, chroma)
+
+    # A camera that moves may come to see one.
+    may_be_seen = scene.geometry.sky.any() or not scene.still
+    return (SteadyVeil(change, of=sky_of),) if may_be_seen else ()

@@ -83,12 +83,15 @@ def _darkness(scene: Scene, strength: float, ambient: Map, lit: Map, *, already:
 
 
 def _sky(scene: Scene) -> Map:
-    """Return where the sky is, with what is thin before it; roughly under a moving camera."""
+    """Return where the sky is, with what is thin before it; how much of each row under a moving camera."""
     if scene.lights.indoors:
         return np.zeros_like(scene.geometry.sky)
     side = scene.geometry.sky.shape[1] // 24 | 1
     sky: Map = cv2.morphologyEx(scene.geometry.sky, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    return sky if scene.still else cv2.blur(sky, (3 * side, 2 * side))
+    if scene.still:
+        return sky
+    rows = cv2.blur(sky.mean(axis=1, keepdims=True), (1, 2 * side + 1))
+    return np.repeat(rows, sky.shape[1], axis=1)
 
 
 def _lamplight(scene: Scene, rng: np.random.Generator) -> Map:

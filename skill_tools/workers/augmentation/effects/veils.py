@@ -198,6 +198,11 @@ def depth_of(view: View) -> object:
     return view.geometry.depth_m
 
 
+def sky_of(view: View) -> object:
+    """Return what a veil over the sky is made of."""
+    return view.geometry.sky
+
+
 class JoinedVeils:
     """Veils one behind another as one; neighbours that stay as they are, are joined once."""
 

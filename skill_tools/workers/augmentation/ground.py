@@ -295,6 +295,8 @@ def _alike(image: Plane) -> NDArray[Any]:
         (grid[::2, 1::2], np.s_[:, 1:], np.s_[:, :-1]),
         (grid[1::2, ::2], np.s_[1:], np.s_[:-1]),
     ):
+        if not links.size:  # of a single row or column
+            continue
         apart = reduce(cv2.max, (cv2.absdiff(plane[after], plane[before]) for plane in channels))
         links[:] = cv2.threshold(apart, 5, 1, cv2.THRESH_BINARY_INV)[1]
     return cv2.connectedComponents(grid, connectivity=4)[1][::2, ::2]

@@ -149,7 +149,7 @@ class _Followed:
         Now and then, and as soon as what lies right before the camera no longer has the colours of before:
         they are then taken as they are.
         """
-        near = float(likely[round(_NEAR * len(likely)) :].mean())
+        near = float(likely[int(_NEAR * len(likely)) :].mean())
         usual = self._usual_near = near if self._usual_near is None else max(self._usual_near, near)
         since_s = time_s - self._learned_s if self._learned_s is not None else 0.0
         self._learned_s = time_s - since_s

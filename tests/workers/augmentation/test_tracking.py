@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -157,3 +158,14 @@ def test_motion_that_builds_up_is_no_cut() -> None:
     shares = [0.0, 0.0, 0.2, 0.45, 0.75, 1.0, 1.0]
     frames = decoded([cv2.addWeighted(one, 1 - share, other, share, 0) for share in shares])
     assert [frame.index for frame in frames if frame.starts_scene] == [0]
+
+
+@pytest.mark.parametrize("size", [(64, 2), (2, 64), (2, 2)])
+def test_a_picture_of_two_rows_is_followed(size: tuple[int, int]) -> None:
+    """However small the picture, what is known of it stays a number."""
+    rng = np.random.default_rng(3)
+    views = [Planes(*rng.integers(0, 255, (3, *size[::-1]), np.uint8)) for _ in range(6)]
+    tracker = Tracker(replace(understand(views, size, Levels()), still=False))
+    for index, small in enumerate(views):
+        last = geometry_of(tracker.look(small, index, float(index)))
+    assert np.isfinite([*last.ground.ravel(), *last.sky.ravel(), *last.depth_m.ravel(), last.trust]).all()

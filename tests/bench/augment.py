@@ -6,7 +6,8 @@ and encoder settings, in another; and once more with a decoder that takes as man
 quickest that a bare transcode can be had. The ratio of two such times is the figure to look at, since both
 feel the same machine: the median of some pairs, and the range of all, which tells what it is worth. The
 clips are the sample, scaled: softer than footage of that size, which is cheap to encode and so shows the
-cost of everything else at its worst. One is seen by a moving camera, at 720p as well.
+cost of everything else at its worst. One is seen by a moving camera, at 720p as well. With
+`--clip` it is measured on a clip of your own.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ SEVERAL = ({"weather": "rain"}, {"time_of_day": "evening"}, {"weather": "snow"})
 MOVING = (*LARGE, {"weather": "fog"}, {"weather": "snow"}, {"surface": "snow"}, {"time_of_day": "night"})
 LARGE_FRAMES = 90
 ENCODED_FRAMES = 120
-SIZES = {"720p": (1280, 720), "4K": (3840, 2160), "moving": (1280, 720)}
-LIMITS = {"720p": (1.10, 500), "4K": (1.25, 1500), "moving": (1.10, 500)}
+LARGE_PIXELS = 1920 * 1088
+LIMITS = {False: (1.10, 500), True: (1.25, 1500)}
+"""Ratio and MB, by whether a clip is larger than that."""
 MIXED_LIMIT = 1.25
 
 Camera = Literal["still", "moving"]
@@ -172,25 +174,29 @@ def lumas(path: Path) -> np.ndarray:
 
 def jitter(path: Path) -> float:
     """Return the mean change of mean luma from frame to frame, in codes."""
-    return float(np.abs(np.diff(lumas(path))).mean())
+    return jitter_of(lumas(path))
 
 
-def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str], ...], rounds: int) -> None:
+def jitter_of(means: np.ndarray) -> float:
+    """Return the same, given the means."""
+    return float(np.abs(np.diff(means)).mean())
+
+
+def rows(folder: Path, clip: Path, wishes: tuple[Mapping[str, str], ...], rounds: int) -> None:
     """Print one line a variant: its cost by its own bare transcode, memory, steadiness, edges."""
-    clip, config = folder / f"{label}.mp4", folder / "config.yaml"
-    (write_moving if label == "moving" else write_scaled)(clip, SIZES[label], frames)
+    config = folder / "config.yaml"
     bare_mb = measured(transcode, clip, folder / "bare.mp4", decoder_threads()).peak_mb
     # Retries off: a ratio is that of one rendering.
     config.write_text(
         "data: {input_video: '', output_dir: ''}\npipeline: {retry: 0}\n"
         f"output: {{codec: h264, crf: {CRF}, preset: {PRESET}}}\n"
     )
-    source_jitter = jitter(clip)
-    camera: Camera = "moving" if label == "moving" else "still"
-    limit, most_mb = LIMITS[label]
+    means = lumas(clip)
+    info = probe(clip)
+    limit, most_mb = LIMITS[info.width * info.height > LARGE_PIXELS]
     print(
-        f"\n{label}, {frames} frames; wanted: time by bare transcode <= {limit}, memory <= {most_mb} MB"
-        f" (bare {bare_mb:.0f})"
+        f"\n{clip.stem}, {len(means)} frames; wanted: time by bare transcode <= {limit},"
+        f" memory <= {most_mb} MB (bare {bare_mb:.0f})"
     )
     print(
         f"{'variant':32}{'fps':>6}{'bare ms':>9}{'ms':>7}{'ratio':>16}{'by quickest':>16}{'cpu':>6}"
@@ -201,13 +207,14 @@ def rows(folder: Path, label: str, frames: int, wishes: tuple[Mapping[str, str],
         taken = []
         for _ in range(rounds):
             cost = measured(make, config, clip, out, wish)
+            told = json.loads((out / METADATA_NAME).read_text())
+            camera: Camera = "still" if told["scenes"][0]["still"] else "moving"
             bare, quickest = (
                 measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads, camera)
                 for threads in (decoder_threads(), 0)
             )
             taken.append(Round(cost, bare, quickest))
-        told = json.loads((out / METADATA_NAME).read_text())
-        _print_row(wish, taken, told, frames, jitter(out / VIDEO_NAME) / max(source_jitter, 1e-6))
+        _print_row(wish, taken, told, len(means), jitter(out / VIDEO_NAME) / max(jitter_of(means), 1e-6))
 
 
 def _print_row(
@@ -392,6 +399,24 @@ def chosen(words: list[str]) -> Iterator[Mapping[str, str]]:
         yield dict(part.split("=") for part in word.split("+"))
 
 
+def made_clips(
+    folder: Path, frames: int, wishes: tuple[Mapping[str, str], ...], rounds: int, *, all_sizes: bool
+) -> None:
+    """Measure on the sample, scaled."""
+    clip = folder / "720p.mp4"
+    write_scaled(clip, (1280, 720), frames)
+    rows(folder, clip, wishes, rounds)
+    encoder(folder, wishes, rounds)
+    if not all_sizes:
+        return
+    write_moving(folder / "moving.mp4", (1280, 720), frames)
+    rows(folder, folder / "moving.mp4", MOVING, rounds)
+    write_scaled(folder / "4K.mp4", (3840, 2160), LARGE_FRAMES)
+    rows(folder, folder / "4K.mp4", LARGE, rounds)
+    together(folder, rounds)
+    libraries(folder, rounds)
+
+
 def main() -> None:
     """Measure and print, each figure with what it is held against."""
     parser = argparse.ArgumentParser(description="Print what variants cost by their bare transcode.")
@@ -400,17 +425,15 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", metavar="VARIABLE=VALUE[+…]", help="these variants at 720p alone"
     )
+    parser.add_argument("--clip", type=Path, help="measure on this clip alone")
     given = parser.parse_args()
     wishes = tuple(chosen(given.only)) if given.only else ({}, *SINGLES, MIXED)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        rows(folder, "720p", given.frames, wishes, given.rounds)
-        encoder(folder, wishes, given.rounds)
-        if not given.only:
-            rows(folder, "moving", given.frames, MOVING, given.rounds)
-            rows(folder, "4K", LARGE_FRAMES, LARGE, given.rounds)
-            together(folder, given.rounds)
-            libraries(folder, given.rounds)
+        if given.clip:
+            rows(folder, given.clip, wishes, given.rounds)
+        else:
+            made_clips(folder, given.frames, wishes, given.rounds, all_sizes=not given.only)
     print(f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")
 
 

@@ -119,10 +119,9 @@ def render(reading: Reading, source: ClipInfo, levels: Levels, jobs: Sequence[Jo
             (decoded, begun, finished, *(lane.evaluating for lane in lanes)),
             [lane.encoding for lane in lanes],
         )
-        sampled = _sampled(source)
         for frame in finished.items(courtesy.look_after):
             courtesy.look_after()
-            frame.lane.take(frame, sampled=frame.item.index in sampled)
+            frame.lane.take(frame)
         courtesy.end()
         for lane in lanes:
             lane.finish()
@@ -143,6 +142,8 @@ class _Begun:
     """Of the frame as far as it is edited."""
     view: View
     rest: tuple[Stage, ...]
+    is_sample: bool
+    """Whether the evaluators get it."""
 
     def finished(self, timer: Timer) -> _Begun:
         """Apply the stages that are left."""
@@ -172,15 +173,15 @@ class _Lane:
         self._relay = Relay(chain.stages)
         self.told.scenes.append(SceneAccount.of(scene, chain))
 
-    def begin(self, item: Decoded, view: View) -> _Begun:
+    def begin(self, item: Decoded, view: View, *, is_sample: bool) -> _Begun:
         """Begin to edit a frame."""
         with self._timer.spent_on("effects"):
             planes, rest = self._relay.begin(item.planes, view)
-        return _Begun(self, item, planes, view, rest)
+        return _Begun(self, item, planes, view, rest, is_sample)
 
-    def take(self, done: _Begun, *, sampled: bool) -> None:
-        """Pass an edited frame on to the encoder, and if `sampled` to the evaluators."""
-        if sampled:
+    def take(self, done: _Begun) -> None:
+        """Pass an edited frame on to the encoder, and a sample to the evaluators."""
+        if done.is_sample:
             self.evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
         self.encoding.put(stamped(done.planes.framed(), done.item.frame))
         self.told.frames += 1
@@ -230,6 +231,7 @@ def _begun(
     at_once: Executor,
 ) -> Iterator[_Begun]:
     """Yield each frame, once for each variant, edited by the first of its stages."""
+    sampled = _sampled(source)
 
     def understood(samples: Sequence[Planes]) -> Scene:
         with timer.spent_on("understand"):
@@ -244,8 +246,11 @@ def _begun(
         for item in scene_frames:
             with timer.spent_on("effects"):
                 view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
+                is_sample = item.index in sampled
+                if is_sample:
+                    _ = view.geometry  # which the evaluators ask for, when other frames have been looked at
             for lane in lanes:
-                yield lane.begin(item, view)
+                yield lane.begin(item, view, is_sample=is_sample)
 
 
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:

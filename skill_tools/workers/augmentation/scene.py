@@ -170,6 +170,7 @@ class View:
         self._planes, self._shrink = planes, shrink
         self._tracker = tracker
         self._geometry: Geometry | None = None
+        self._distant: Geometry | None = None
         self._pose: Pose | None = None
 
     @cached_property
@@ -193,6 +194,14 @@ class View:
             if self._geometry is None:
                 self._geometry = self._tracker.geometry(self)
             return self._geometry
+
+    @property
+    def distant(self) -> Geometry:
+        """Sky and distances as in `geometry`, for a part of the time; its ground isn't followed."""
+        with self._tracker.lock:
+            if self._distant is None:
+                self._distant = self._tracker.distant(self)
+            return self._distant
 
     @property
     def pose(self) -> Pose:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from skill_tools.workers.augmentation.ground import (
+    Contrast,
     GroundColours,
     areas_of,
     horizon_of,
@@ -34,14 +35,19 @@ _GROUNDS_COLOUR, _PASSAGE = 0.6, 0.3  # probabilities of ground, above which a c
 
 
 class Tracker:
-    """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one."""
+    """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one.
+
+    Under a moving one colours, sky and distances are looked at every other frame or so, the ground follows in
+    steps of every frame, as far as it is asked for: what lags behind the picture now and then would flicker.
+    """
 
     def __init__(self, scene: Scene, *, from_start: bool = True) -> None:
         """Follow `scene` from its first frame, or from another, where nothing is remembered."""
         self.scene = scene
         self.lock = RLock()
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
-        self._followed = None if scene.still else _Followed(scene, from_start=from_start)
+        self._lookout = _Lookout(scene, from_start=from_start)
+        self._ground = _Ground(scene.geometry.ground, from_start=from_start)
         self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
         self._is_covered = False
@@ -59,12 +65,23 @@ class Tracker:
         """
         return View(time_s, index, planes, shrink or partial(shrunk, planes), self)
 
+    def distant(self, view: View) -> Geometry:
+        """Return sky, distances and roughly the ground of the next frame that anybody asks about."""
+        if self.scene.still:
+            return self.scene.geometry
+        self._lookout.look(view.small, view.time_s)
+        return self._lookout.geometry
+
     def geometry(self, view: View) -> Geometry:
         """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
-        if self._followed is None:
+        if self.scene.still:
             return self.scene.geometry
         motion = self._odometer.follow(view.small.y) if self._odometer and self._is_covered else None
-        geometry = self._followed.to(view.small, view.time_s, motion)
+        distant = self.distant(view)
+        self._ground.follow(self._lookout.ground, view.time_s, motion)
+        geometry = replace(
+            distant, ground=spared(self._ground.seen, self._lookout.contrast.stretched(view.small))
+        )
         if self._odometer:
             self._odometer.ground = geometry.ground
         return geometry
@@ -80,70 +97,68 @@ class Tracker:
         return self._odometer.pose
 
 
-class _Followed:
-    """The geometry under a moving camera.
+class _Lookout:
+    """What is looked at every other frame or so under a moving camera: it tells the same to whoever asks.
 
-    Colours, sky and depth are looked at every other frame or so, ground follows in steps of every frame: what
-    lags behind the picture now and then would flicker. What is remembered of it moves with the picture: else
-    whoever stood before it would be seen where he was. Every two seconds it is learned anew what colours the
-    ground has, and how far it may be taken for one.
+    Every two seconds it is learned anew what colours the ground has, and how far it may be taken for one.
     """
 
     def __init__(self, scene: Scene, *, from_start: bool) -> None:
-        self._scene, self._geometry = scene, scene.geometry
-        # Depth is told by what stays where it was in the picture: it is then the same, be ground laid or not.
-        self._standing, self._laid = (_Remembered(scene.geometry.ground) for _ in range(2))
+        self._scene = scene
+        self.geometry = scene.geometry
+        """As it was last looked at."""
+        self.ground = scene.geometry.ground
+        """Where the frame that was last looked at shows ground."""
         self._colours, self._trust = scene.colours, scene.geometry.trust
         self._horizon = scene.geometry.horizon
         """By which distances are told; what lies on the ground is laid by that of the first frames."""
-        self._looked_s = self._seen_s = -np.inf
+        self._looked_s = -np.inf
         self._learned_s: float | None = None
         self._usual_near: float | None = None
         self._remembers = from_start
 
-    def to(self, frame: Planes, time_s: float, motion: Motion | None) -> Geometry:
-        """Return the geometry with what the next frame shows, a small one, to which the ground has moved."""
-        small = self._colours.contrast.stretched(frame)
-        looks = time_s - self._looked_s >= FOLLOWED_EVERY_S
-        fresh = self._looked_at(frame, small, time_s) if looks else None
-        kept = self._kept(time_s - self._seen_s, _GROUND_MEMORY_S)
-        self._standing.follow(fresh, kept)
-        self._laid.follow(fresh, kept, motion)
-        if looks:
-            self._geometry = replace(self._geometry, depth_m=self._depth_m(time_s - self._looked_s))
-            self._looked_s = time_s
-        self._seen_s, self._remembers = time_s, True
-        return replace(self._geometry, ground=spared(self._laid.ground, small))
+    @property
+    def contrast(self) -> Contrast:
+        """How frames are stretched before their colours are judged."""
+        return self._colours.contrast
 
-    def _looked_at(self, frame: Planes, small: Planes, time_s: float) -> Map:
-        """Take in what a frame shows of the sky, and learn; return where it shows ground.
-
-        `small` is the frame stretched.
-        """
+    def look(self, frame: Planes, time_s: float) -> None:
+        """Look at the next frame, a small one, if it is time."""
         since_s = time_s - self._looked_s
+        if since_s < FOLLOWED_EVERY_S:
+            return
+        small = self.contrast.stretched(frame)
         half = Planes(*map(halved, (frame.y, frame.u, frame.v)))
-        coarse = half if small is frame else self._colours.contrast.stretched(half)
-        likely = self._colours.likely_in(coarse)
-        known = halved(self._standing.ground) if self._remembers else np.zeros_like(likely)
-        sky = self._sky(half, cv2.max(known, np.clip((likely - _GROUNDS_COLOUR) / _PASSAGE, 0, 1)), since_s)
-        self._learn(coarse, small, known, halved(sky), likely, time_s)
+        coarse = half if small is frame else self.contrast.stretched(half)
+        likely, known = self._colours.likely_in(coarse), self._known()
+        is_ground = np.clip((likely - _GROUNDS_COLOUR) / _PASSAGE, 0, 1)
+        sky = self._sky(half, is_ground if known is None else cv2.max(known, is_ground), since_s)
+        self._learn(coarse, small, halved(sky), likely, time_s)
+        self.ground = self._colours.ground_in(likely, known, small, sky)
+        kept = self._kept(since_s, _GROUND_MEMORY_S)
+        ground = cv2.addWeighted(self.geometry.ground, kept, self.ground, 1 - kept, 0.0)
         kept = _kept(since_s, _TRUST_MEMORY_S)
-        trust = kept * self._geometry.trust + (1 - kept) * self._trust
-        self._geometry = replace(self._geometry, sky=sky, trust=trust)
-        return self._colours.ground_in(likely, known if self._remembers else None, small, sky)
+        trust = kept * self.geometry.trust + (1 - kept) * self._trust
+        self.geometry = replace(self.geometry, ground=ground, sky=sky, trust=trust)
+        self.geometry = replace(self.geometry, depth_m=self._depth_m(since_s))
+        self._looked_s, self._remembers = time_s, True
+
+    def _known(self) -> Map | None:
+        """Return where ground was just before, at half the small size, if anything is remembered."""
+        return halved(self.geometry.ground) if self._remembers else None
 
     def _sky(self, half: Planes, ground: Map, since_s: float) -> Map:
         """Return the sky with what a frame of half the small size shows of it.
 
         Bright `ground` that reaches up to the edge, where the camera looks down, is none.
         """
-        old = self._geometry.sky
+        old = self.geometry.sky
         seen = sky_in(half, self._scene.levels)
         seen *= 1 - ground
         kept = self._kept(since_s, _SKY_MEMORY_S)
         return cv2.addWeighted(old, kept, grow(seen, old.shape[::-1]), 1 - kept, 0.0)
 
-    def _learn(self, coarse: Planes, small: Planes, known: Map, sky: Map, likely: Map, time_s: float) -> None:
+    def _learn(self, coarse: Planes, small: Planes, sky: Map, likely: Map, time_s: float) -> None:
         """Learn what the ground's colours are where the camera has come to.
 
         Now and then, and as soon as what lies right before the camera no longer has the colours of before:
@@ -157,9 +172,8 @@ class _Followed:
         if not changed and since_s < _LEARNED_EVERY_S:
             return
         self._learned_s, self._usual_near = time_s, None
-        trodden = np.zeros_like(known)
         colours, ground = GroundColours.learned(
-            coarse, sky, trodden, self._colours.contrast, areas_of(coarse), known
+            coarse, sky, np.zeros_like(sky), self.contrast, areas_of(coarse), self._known()
         )
         self._colours = self._colours.mixed(colours, 1.0 if changed else _LEARNED)
         # What the scene begins with as no ground isn't followed, so that what lies on it would slide.
@@ -169,8 +183,8 @@ class _Followed:
 
     def _depth_m(self, since_s: float) -> Map:
         """Return the depth, partly as it was; it has no detail that half the size would lose."""
-        old = self._geometry
-        ground, sky = (halved(part) for part in (self._standing.ground, old.sky))
+        old = self.geometry
+        ground, sky = halved(old.ground), halved(old.sky)
         kept = _kept(since_s, _TILT_MEMORY_S)
         self._horizon = kept * self._horizon + (1 - kept) * horizon_of(ground, sky)
         depth = metres_to(ground, sky, self._horizon, old.camera_height_m, self._scene.size)
@@ -181,24 +195,28 @@ class _Followed:
         return _kept(since_s, memory_s) if self._remembers else 0.0
 
 
-class _Remembered:
-    """A map of the ground that is looked for now and then, smooth in time."""
+class _Ground:
+    """The ground in steps of every frame.
 
-    def __init__(self, ground: Map) -> None:
-        self.ground = self._fresh = ground
+    What is remembered of it moves with the picture: else whoever stood before it would be seen where he was.
+    """
 
-    def follow(self, fresh: Map | None, kept: float, motion: Motion | None = None) -> None:
-        """Take in what is seen in the next frame, if it was looked for; `kept` of the map remains.
+    def __init__(self, ground: Map, *, from_start: bool) -> None:
+        self.seen = self._given = self._fresh = ground
+        self._seen_s = -np.inf
+        self._remembers = from_start
 
-        What is remembered goes along with a `motion` of the picture.
-        """
-        if fresh is not None:
-            self._fresh = fresh
+    def follow(self, given: Map, time_s: float, motion: Motion | None) -> None:
+        """Take in the next frame, given what was last seen of the ground, and the picture's motion."""
+        if given is not self._given:
+            self._given = self._fresh = given
         elif motion is not None:
             self._fresh = _moved(self._fresh, motion)
         if motion is not None:
-            self.ground = _moved(self.ground, motion)
-        self.ground = cv2.addWeighted(self.ground, kept, self._fresh, 1 - kept, 0.0)
+            self.seen = _moved(self.seen, motion)
+        kept = _kept(time_s - self._seen_s, _GROUND_MEMORY_S) if self._remembers else 0.0
+        self.seen = cv2.addWeighted(self.seen, kept, self._fresh, 1 - kept, 0.0)
+        self._seen_s, self._remembers = time_s, True
 
 
 def _moved(part: Map, motion: Motion) -> Map:

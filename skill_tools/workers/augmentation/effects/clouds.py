@@ -106,7 +106,7 @@ def _new_sky(scene: Scene, strength: float, luma: float, chroma: tuple[float, fl
     none = Change.none(scene.geometry.sky.shape)
 
     def change(view: View) -> Change:
-        sky = view.geometry.sky
+        sky = view.distant.sky
         if not sky.any():
             return none
         cover = sky * strength

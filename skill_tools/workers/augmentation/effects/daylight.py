@@ -168,7 +168,7 @@ def _haze(spec: Hour, levels: Levels, strength: float, grade: Grade) -> SteadyVe
     extinction = -np.log(1 - spec.haze * strength) / 80.0
 
     def change(view: View) -> Change:
-        passes = np.exp(-extinction * np.minimum(view.geometry.depth_m, FAR_M / 3))
+        passes = np.exp(-extinction * np.minimum(view.distant.depth_m, FAR_M / 3))
         return Change.veil(passes, (1 - passes) * luma, levels, chroma)
 
     return SteadyVeil(change, of=depth_of)

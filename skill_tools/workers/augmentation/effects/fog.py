@@ -29,7 +29,7 @@ def fog(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     near = mix(1.0, 0.97, strength)
 
     def change(view: View) -> Change:
-        passes = near * np.maximum(np.exp(-beta * view.geometry.depth_m), 0.03)
+        passes = near * np.maximum(np.exp(-beta * view.distant.depth_m), 0.03)
         return Change.veil(passes, (1 - passes) * airlight, scene.levels, (0.008, -0.006))
 
     return Parts(

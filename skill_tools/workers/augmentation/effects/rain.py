@@ -141,7 +141,7 @@ def _streak(length: float, width: float, wind: float, opacity: float) -> Plane:
 
 def _veil(scene: Scene, strength: float) -> SteadyVeil:
     def change(view: View) -> Change:
-        far = 1 - np.exp(-view.geometry.depth_m / 45.0)
+        far = 1 - np.exp(-view.distant.depth_m / 45.0)
         cover = cv2.blur(far.astype(np.float32), (9, 9)) * strength
         return Change.veil(1 - cover, cover * 0.62, scene.levels, (0.006, -0.004))
 

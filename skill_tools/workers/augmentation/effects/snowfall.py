@@ -51,7 +51,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         return Falling(layers, min(0.97, 1.25 * sky_luma), scene.levels)
 
     def change(view: View) -> Change:
-        cover = 0.34 * strength * (1 - np.exp(-view.geometry.depth_m / 40.0))
+        cover = 0.34 * strength * (1 - np.exp(-view.distant.depth_m / 40.0))
         return Change.veil(1 - cover, cover * 0.80, scene.levels, (0.01, -0.008))
 
     grade = cloud.grade.then(Grade.exposure(0.22 * strength)).then(Grade.saturation(mix(1, 0.85, strength)))

@@ -195,12 +195,12 @@ def ground_of(view: View) -> object:
 
 def depth_of(view: View) -> object:
     """Return what a veil in the air is made of."""
-    return view.geometry.depth_m
+    return view.distant.depth_m
 
 
 def sky_of(view: View) -> object:
     """Return what a veil over the sky is made of."""
-    return view.geometry.sky
+    return view.distant.sky
 
 
 class JoinedVeils:

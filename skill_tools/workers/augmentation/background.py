@@ -4,18 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from skill_tools.workers.augmentation.planes import Plane, Planes, percentiles, quantile
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, percentiles, quantile
 
 _STILL_SHIFT = 0.6
 _STILL_DIFFERENCE = 5.0
 _EDGE_CODES = 10  # change of luma by pixel
 _FEWEST_EDGES = 100  # pixels
+_LOOKED_AT_EVERY_S = 0.2
+_STRONG = 24.0  # change of luma by pixel, beyond which an edge counts no more
+_FAINT = 1.0  # the same on average, by which a quarter has edges
+_FEWEST_QUARTERS = 2
+_UNLIKE = 0.6  # correlation
 
 
 def is_still(samples: Sequence[Planes]) -> bool:
@@ -39,6 +46,72 @@ def is_still(samples: Sequence[Planes]) -> bool:
         return True
     shifts = [0.0] * (len(others) - len(doubtful)) + [_shift(first, other) for other in doubtful]
     return quantile(shifts, 0.75) < _STILL_SHIFT
+
+
+class Standpoint:
+    """What a standing camera sees, by which it is told when it moves off.
+
+    Edges stay where they are in light and dark, and hardly anything that passes hides those of all four
+    quarters of a picture: of edges across or of edges down, all quarters have to correlate no longer, and
+    that twice.
+    """
+
+    def __init__(self, background: Planes) -> None:
+        """Keep in mind what is seen, at the small size, when nothing passes."""
+        self._here = _edges_by_quarter(background)
+        self._looked_s = -np.inf
+        self._doubted = False
+
+    @classmethod
+    def of(cls, samples: Sequence[Planes]) -> Self | None:
+        """Return that of a scene's samples, None if the camera moves."""
+        return cls(median(samples)) if is_still(samples) else None
+
+    def is_left(self, shrink: Callable[[], Planes], time_s: float) -> bool:
+        """Tell by a later frame whether the camera has moved off; looked at a few times a second.
+
+        `shrink` returns the frame at the small size.
+        """
+        if abs(time_s - self._looked_s) < _LOOKED_AT_EVERY_S:
+            return False
+        self._looked_s = time_s
+        doubted, self._doubted = self._doubted, self._doubts(shrink())
+        return doubted and self._doubted
+
+    def _doubts(self, small: Planes) -> bool:
+        now = _edges_by_quarter(small)
+        for direction in (0, 1):
+            known = [
+                float((here * there).sum())
+                for here, there in zip(self._here[direction], now[direction], strict=True)
+                if here.any()
+            ]
+            if len(known) >= _FEWEST_QUARTERS and max(known) < _UNLIKE:
+                return True
+        return False
+
+
+def _edges_by_quarter(frame: Planes) -> list[list[Map]]:
+    """Return the edges across, then those down, of each quarter: centred, of length 1, or 0 where few are."""
+    luma = cv2.blur(frame.y, (3, 3))
+    rows, columns = (length // 2 for length in luma.shape)
+    found = []
+    for axis in ((1, 0), (0, 1)):
+        edges = np.minimum(np.abs(cv2.Sobel(luma, cv2.CV_32F, *axis, scale=1 / 8)), _STRONG)
+        halves = edges[:rows], edges[rows:]
+        found.append(
+            [_unit(quarter) for half in halves for quarter in (half[:, :columns], half[:, columns:])]
+        )
+    return found
+
+
+def _unit(edges: Map) -> Map:
+    if not edges.size:
+        return edges
+    centred = edges - edges.mean()
+    length = float(np.linalg.norm(centred))
+    told: Map = centred * np.float32((length > _FAINT * math.sqrt(edges.size)) / max(length, 1e-6))
+    return told
 
 
 def _edges(luma: Plane) -> list[tuple[NDArray[np.intp], Plane]]:

@@ -1,4 +1,4 @@
-"""A clip's frames as they were decoded, parted where it cuts."""
+"""A clip's frames as they were decoded, parted where it cuts and where a standing camera moves off."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread
 
@@ -70,11 +71,10 @@ class Decoded:
         return cut
 
 
-def scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Decoded], Sequence[Planes]]]:
-    """Yield each scene's frames, together with the small copies of them by which it is understood.
+def scenes(items: Iterator[Decoded], depth: int) -> Iterator[SceneFrames]:
+    """Yield each scene's frames; whoever doesn't go through all of a scene gets no other.
 
-    These are of the first `depth` frames, which are held back for as long as it takes. Whoever doesn't go
-    through all frames of a scene gets no other.
+    The first `depth` of them are held back for as long as it takes to understand the scene.
     """
     pending = next(items, None)
     while pending is not None:
@@ -89,19 +89,28 @@ def scenes(items: Iterator[Decoded], depth: int) -> Iterator[tuple[Iterator[Deco
                 item.shrink()
             if len(ahead) == depth:
                 break
-        samples = [item.small for item in spread(ahead)]
-        following = _Following(ahead, items, pending)
-        yield iter(following), samples
-        pending = following.next_scene
+        frames = SceneFrames(ahead, items, pending)
+        yield frames
+        pending = frames.next_scene
 
 
-class _Following:
-    """A scene's frames: those looked at already, then the rest up to the next cut."""
+class SceneFrames:
+    """A scene's frames, to be gone through once: those looked at already, then the rest up to its end."""
 
     def __init__(self, ahead: list[Decoded], items: Iterator[Decoded], next_scene: Decoded | None) -> None:
         self._ahead, self._items, self.next_scene = ahead, items, next_scene
+        self._standpoint: Standpoint | None = None
+
+    def samples(self) -> Sequence[Planes]:
+        """Return the small copies of frames by which the scene is understood."""
+        return [item.small for item in spread(self._ahead)]
+
+    def end_with(self, standpoint: Standpoint | None) -> None:
+        """Let the scene end, if there is no cut before, when the camera has left a place where it stands."""
+        self._standpoint = standpoint
 
     def __iter__(self) -> Iterator[Decoded]:
+        """Yield the frames in their order."""
         # Frames go out of the list as they are handed on, so that they aren't held twice as long.
         ahead = self._ahead
         ahead.reverse()
@@ -110,6 +119,8 @@ class _Following:
         if self.next_scene is not None:
             return
         for item in self._items:
+            if not item.starts_scene and self._standpoint:
+                item.starts_scene = self._standpoint.is_left(item.shrink, item.time_s)
             if item.starts_scene:
                 self.next_scene = item
                 return

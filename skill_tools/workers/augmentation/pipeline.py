@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter
+from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.config import Output
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.effects import Chain, Stage, edited
@@ -240,9 +241,11 @@ def _begun(
             lane.enter(scene)
         return scene
 
-    for scene_frames, samples in scenes(items, look_ahead(source.width, source.height)):
+    for scene_frames in scenes(items, look_ahead(source.width, source.height)):
         # All wait for this, so a thread that goes last is not the one to do it.
-        tracker = Tracker(at_once.submit(understood, samples).result())
+        scene = at_once.submit(understood, scene_frames.samples()).result()
+        scene_frames.end_with(Standpoint(scene.background) if scene.still else None)
+        tracker = Tracker(scene)
         for item in scene_frames:
             with timer.spent_on("effects"):
                 view = tracker.look(item.planes, item.index, item.time_s, item.shrink)

@@ -14,6 +14,7 @@ from skill_tools.errors import ClipError
 from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import read_frames
+from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
 from skill_tools.workers.augmentation.scene import Scene, View, look_ahead, understand
@@ -84,8 +85,10 @@ class Stretch:
         """
         shown = False
         with closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")) as decoded:
-            for frames, samples in scenes(decoded.items(), self._depth):
-                wanted = self._window.seen_of(frames)
+            for frames in scenes(decoded.items(), self._depth):
+                samples = frames.samples()
+                frames.end_with(Standpoint.of(samples))
+                wanted = self._window.seen_of(iter(frames))
                 first = next(wanted, None)
                 if first is not None:
                     if not shown:

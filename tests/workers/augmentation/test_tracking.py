@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from skill_tools.workers.augmentation.decoded import Decoded
+from skill_tools.workers.augmentation.background import Standpoint
+from skill_tools.workers.augmentation.decoded import Decoded, scenes
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, is_cut, shrunk, understand
 from skill_tools.workers.augmentation.tracking import Tracker
@@ -140,7 +142,9 @@ def decoded(images: list[np.ndarray]) -> list[Decoded]:
     """Return pictures as frames that follow one another."""
     frames: list[Decoded] = []
     for index, image in enumerate(images):
-        frames.append(Decoded(frame_of(image, 0), index, frames[-1] if frames else None))
+        frame = frame_of(image, 0)
+        frame.pts, frame.time_base = index, Fraction(1, 10)
+        frames.append(Decoded(frame, index, frames[-1] if frames else None))
     return frames
 
 
@@ -150,6 +154,37 @@ def test_a_cut_between_shots_that_look_alike_is_found() -> None:
     frames = decoded([one] * 6 + [other] * 6)
     assert not is_cut(frames[5].small, frames[6].small)  # by what the pictures are alone
     assert [frame.index for frame in frames if frame.starts_scene] == [0, 6]
+
+
+def ends(images: list[np.ndarray]) -> list[int]:
+    """Return the numbers of the frames with which scenes begin, of pictures shown at ten a second."""
+    begins = []
+    for frames in scenes(iter(decoded(images)), 8):
+        frames.end_with(Standpoint.of(frames.samples()))
+        first, *_ = frames
+        begins.append(first.index)
+    return begins
+
+
+def test_a_standing_camera_that_moves_off_begins_another_scene() -> None:
+    """What stood in place before would hang in the air: a car waits at a light, then drives on."""
+    image = panorama()
+    waits = [image[:, :WIDTH]] * 12
+    drives = [image[:, left : left + WIDTH] for left in range(3, 90, 3)]
+    first, second, *rest = ends([np.ascontiguousarray(each) for each in waits + drives])
+    assert (first, rest) == (0, [])
+    assert 12 < second < 20
+
+
+def test_light_and_what_passes_end_no_scene() -> None:
+    """It gets dark, and something large goes by: the camera stands all the same."""
+    image = panorama()[:, :WIDTH].copy()
+    shown = []
+    for index in range(60):
+        seen = cv2.convertScaleAbs(image, alpha=1 - 0.012 * index)
+        cv2.rectangle(seen, (8 * index - 200, 30), (8 * index - 80, HEIGHT), (30, 40, 160), -1)
+        shown.append(seen)
+    assert ends(shown) == [0]
 
 
 def test_motion_that_builds_up_is_no_cut() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from skill_tools.media.atomic import whole_file
-from skill_tools.workers.augmentation import background, ground, lamps, scene, windows
+from skill_tools.workers.augmentation import background, ground, lamps, scene, tracking, windows
 from skill_tools.workers.augmentation.effects import EFFECTS, Effect
 from skill_tools.workers.augmentation.effects.daylight import HOURS
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS
@@ -105,6 +105,8 @@ def parts(folder: str) -> dict[str, str]:
 _UNDERSTOOD = {
     "Cuts": (scene, "is_cut"),
     "Camera": (background, "is_still"),
+    "When it moves off": (background, "Standpoint"),
+    "When it moves": (tracking, "Tracker"),
     "Sky": (scene, "sky_in"),
     "Ground": (ground, "GroundColours"),
     "Whether it is ground": (ground, "trust_in"),

@@ -83,7 +83,8 @@ class GroundColours:
     Pixels low in the picture are taken for ground and those high up for something else; their colour
     histograms then judge every pixel, and the split is repeated with that verdict, as in likelihood-based
     road detection (Alvarez and Lopez, "Road Detection Based on Illuminant Invariance", IEEE T-ITS 2011).
-    Walls of the ground's own colour pass for ground; a floor unlike what is seen at the bottom doesn't.
+    A colour that is rare on the ground is rather that of a thing which stands there. Walls of the ground's own
+    colour pass for ground; a floor unlike what is seen at the bottom doesn't.
     """
 
     odds: NDArray[np.float32]
@@ -245,8 +246,7 @@ def _bins(frame: Planes) -> NDArray[np.intp]:
 def _odds(bins: NDArray[np.intp], ground: Map, other: Map) -> NDArray[np.float32]:
     """Return the probability of ground for each colour, from weights of pixels that are and aren't.
 
-    Ground has few colours, much of each: one that is rare where ground was looked for is rather that of a
-    thing which stands there, and one never seen is a thing's that comes along.
+    Ground has few colours, much of each. One never seen is a thing's that comes along.
     """
     shares = []
     for weight in (ground, other):

@@ -38,10 +38,10 @@ class Tracker:
     """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one.
 
     Under a moving one sky, horizon, distances and the colours of the ground are looked at every other frame
-    or so; the ground goes along with each frame, as far as it is asked for, since what lags behind the picture
-    now and then would flicker. What colours the ground has, and whether it is one, is learned anew every two
-    seconds, and as soon as what lies right before the camera has changed. How dark or colourful the source
-    is, and what was found to be lit or to fall, stays as the scene began.
+    or so; the ground goes along with each frame, as far as it is asked for, since what lags behind the
+    picture now and then would flicker. What colours the ground has, and whether it is one, is learned anew
+    every two seconds, and as soon as what lies right before the camera has changed. How dark or colourful the
+    source is stays as the scene began.
     """
 
     def __init__(self, scene: Scene, *, from_start: bool = True) -> None:

@@ -174,7 +174,9 @@ def test_one_pass_is_of_one_clip(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("value", [{"weather": "fog"}, {"surface": "dry"}, {"surface": "snow"}])
+@pytest.mark.parametrize(
+    "value", [{"weather": "fog"}, {"weather": "overcast"}, {"surface": "dry"}, {"surface": "snow"}]
+)
 def test_under_a_moving_camera_a_variant_is_the_same_whatever_is_made_with_it(
     config: Path, make_street: Callable[..., Path], tmp_path: Path, value: dict[str, str]
 ) -> None:

@@ -23,8 +23,8 @@ from skill_tools.workers.augmentation.odometry import Motion, Odometer, Pose
 from skill_tools.workers.augmentation.planes import Map, Planes, grow, halved
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, shrunk, sky_in
 
-FOLLOWED_EVERY_S = 0.062
-"""How often what changes slowly is looked at under a moving camera: every other frame at 30 a second."""
+FOLLOWED_EVERY_S = 0.09
+"""How often what changes slowly is looked at under a moving camera: every third frame at 30 a second."""
 
 _GROUND_MEMORY_S, _SKY_MEMORY_S, _TRUST_MEMORY_S, _TILT_MEMORY_S = 0.25, 0.12, 1.0, 0.5
 _LEARNED_EVERY_S, _LEARNED_AT_MOST_EVERY_S = 2.0, 0.2
@@ -37,8 +37,8 @@ _GROUNDS_COLOUR, _PASSAGE = 0.6, 0.3  # probabilities of ground, above which a c
 class Tracker:
     """Follows a scene from frame to frame: constant under a still camera, smoothed under a moving one.
 
-    Under a moving one sky, horizon, distances and the colours of the ground are looked at every other frame
-    or so; the ground goes along with each frame, as far as it is asked for, since what lags behind the
+    Under a moving one sky, horizon, distances and the colours of the ground are looked at some ten times a
+    second; the ground goes along with each frame, as far as it is asked for, since what lags behind the
     picture now and then would flicker. What colours the ground has, and whether it is one, is learned anew
     every two seconds, and as soon as what lies right before the camera has changed. How dark or colourful the
     source is stays as the scene began.
@@ -101,7 +101,7 @@ class Tracker:
 
 
 class _Lookout:
-    """What is looked at every other frame or so under a moving camera: it tells the same to whoever asks.
+    """What is looked at some ten times a second under a moving camera: it tells the same to whoever asks.
 
     Every two seconds it is learned anew what colours the ground has, and how far it may be taken for one.
     """

@@ -50,9 +50,12 @@ class Relay:
 
 
 def _even_split(costs: Sequence[float], least: float) -> int:
-    """Return how many of the first items make the larger half least; all, if their sum is below `least`."""
+    """Return how many of the first items make the larger half least; all, if their sum is below `least`.
+
+    At least one, which is the one that asks what a frame shows: frames are then asked in their order.
+    """
     total = sum(costs)
     if total < least:
         return len(costs)
     sums = [0.0, *accumulate(costs)]
-    return min(range(len(sums)), key=lambda place: max(sums[place], total - sums[place]))
+    return min(range(1, len(sums)), key=lambda place: max(sums[place], total - sums[place]))

@@ -69,18 +69,21 @@ class Tracker:
         return View(time_s, index, planes, shrink or partial(shrunk, planes), self)
 
     def distant(self, view: View) -> Geometry:
-        """Return sky, distances and roughly the ground of the next frame that anybody asks about."""
+        """Return sky, distances and roughly the ground of the next frame.
+
+        Each frame is to be asked about once, in their order, if at all.
+        """
         if self.scene.still:
             return self.scene.geometry
         self._lookout.look(view.small, view.time_s)
         return self._lookout.geometry
 
     def geometry(self, view: View) -> Geometry:
-        """Return the geometry of the next frame; each frame is to be asked about once, in their order."""
+        """Return the geometry of the next frame, likewise."""
         if self.scene.still:
             return self.scene.geometry
         motion = self._odometer.follow(view.small.y) if self._odometer and self._is_covered else None
-        distant = self.distant(view)
+        distant = view.distant
         self._ground.follow(self._lookout.ground, view.time_s, motion)
         geometry = replace(
             distant, ground=spared(self._ground.seen, self._lookout.contrast.stretched(view.small))

@@ -53,3 +53,8 @@ def test_every_stage_sees_every_frame_in_order() -> None:
 def test_what_costs_little_stays_with_one_thread() -> None:
     """A split that wouldn't pay isn't made."""
     assert set(rests([Busy(0), Busy(0)])) == {()}
+
+
+def test_the_first_stage_stays_with_the_first_thread() -> None:
+    """It is the one that asks what a frame shows, which has to be asked in the frames' order."""
+    assert set(rests([Busy(1e-3)])) == {()}

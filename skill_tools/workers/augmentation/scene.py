@@ -42,7 +42,6 @@ from skill_tools.workers.augmentation.planes import (
     Map,
     Plane,
     Planes,
-    halved,
     mean_luma,
     numbers_in,
     percentiles,
@@ -397,7 +396,7 @@ def sky_in(frame: Planes, levels: Levels) -> Map:
             kept[labels == label] = 1.0
     if not kept.any():
         return kept
-    return np.clip(guided(luma, halved(cv2.dilate(kept, np.ones((3, 3)))), radius=2, epsilon=1e-3), 0, 1)
+    return np.clip(guided(luma, cv2.dilate(kept, np.ones((3, 3))), radius=4, epsilon=1e-3), 0, 1)
 
 
 def _foreground(small: Planes, background: Planes, plain_ground: Planes) -> Plane:

@@ -120,7 +120,8 @@ class _Lookout:
         """By which distances are told; what lies on the ground is laid by that of the first frames."""
         self._looked_s = -np.inf
         self._learned_s: float | None = None
-        self._usual_near: float | None = None
+        self._usual_near = 0.0
+        """The most likely that ground was right before the camera since it was learned."""
         self._remembers = from_start
 
     @property
@@ -170,14 +171,15 @@ class _Lookout:
         Now and then, and as soon as what lies right before the camera no longer has the colours of before:
         they are then taken as they are.
         """
+        if self._learned_s is None:
+            self._learned_s = time_s
+        since_s = time_s - self._learned_s
         near = float(likely[int(_NEAR * len(likely)) :].mean())
-        usual = self._usual_near = near if self._usual_near is None else max(self._usual_near, near)
-        since_s = time_s - self._learned_s if self._learned_s is not None else 0.0
-        self._learned_s = time_s - since_s
-        changed = since_s >= _LEARNED_AT_MOST_EVERY_S and near < _CHANGED * usual
+        self._usual_near = max(self._usual_near, near)
+        changed = since_s >= _LEARNED_AT_MOST_EVERY_S and near < _CHANGED * self._usual_near
         if not changed and since_s < _LEARNED_EVERY_S:
             return
-        self._learned_s, self._usual_near = time_s, None
+        self._learned_s, self._usual_near = time_s, 0.0
         colours, ground = GroundColours.learned(
             coarse, sky, np.zeros_like(sky), self.contrast, areas_of(coarse), self._known()
         )

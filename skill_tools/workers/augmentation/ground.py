@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.heading import Heading
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, percentiles, quantile
 
 FAR_M = 400.0
+_VAN_M = 2.2
 _BINS = (16, 32, 32)
 # Chroma of real scenes lies near grey: its bins cover the middle half.
 _CHROMA_BINS = np.clip((np.arange(256) - 64) // 4, 0, _BINS[1] - 1)
@@ -31,6 +33,7 @@ _BIN_NUMBERS = tuple(
 _RARE, _RARE_ODDS = 1.5e-3, 0.02
 """Share of the pixels of which a colour with so much counts half, and the probability of one with none."""
 _LEAST_LIKELY, _MOST_LIKELY = 0.15, 0.94  # by place alone, where a camera may have moved on
+_AHEAD_LIKELY = 0.96  # where a camera is about to come
 _USUAL_SPREAD = 150
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
 
@@ -77,6 +80,58 @@ def _scaled(plane: Plane, gain: float, fixed: float) -> Plane:
 
 
 @dataclass(frozen=True, eq=False)
+class Layout:
+    """What is known of places in a frame before its colours are; all maps are of the frame's size."""
+
+    sky: Map
+    trodden: Map
+    """How often something that moved was seen to stand on a pixel."""
+    areas: NDArray[np.intp]
+    """A label for each pixel, see `areas_of`."""
+    known: Map | None = None
+    """Where ground was seen just before, if it was: a camera that looks down has it above too."""
+    heading: Heading | None = None
+    """How far up ground can reach, and which is right ahead, if that is known."""
+
+    @cached_property
+    def closed(self) -> Map:
+        """1 where no ground can be."""
+        return self.sky if self.heading is None else cv2.max(self.sky, self.heading.closed)
+
+    @cached_property
+    def stood_on(self) -> Map:
+        """How often something stood on a pixel, or is about to: the camera itself."""
+        return self.trodden if self.heading is None else self.trodden + self.heading.near
+
+    def prior(self) -> Map:
+        """Return the probability of ground by place alone."""
+        prior: Map
+        if self.heading is None:
+            prior = (0.04 + (_MOST_LIKELY - 0.04) / (1 + np.exp(-(self._rows - 0.40) / 0.09))) * (
+                1 - self.sky
+            )
+        else:
+            prior = cv2.max(_AHEAD_LIKELY * self.heading.lane, _MOST_LIKELY * (1 - self.closed))
+        return prior if self.known is None else (prior + self.known * (1 - self.closed)) / 2
+
+    def surely(self) -> tuple[Map, Map]:
+        """Return how surely a pixel is ground and is something else, for the first look at its colour."""
+        if self.heading is None:
+            ground = np.repeat(self._rows > 0.6, self.sky.shape[1], axis=1).astype(np.float32)
+            low = np.float32(0.25)
+        else:
+            ground, low = self.heading.near, np.float32(self.heading.horizon)
+        other: Map = (1 - np.float32(0.5) * self.sky) * np.less(self._rows, low)
+        if self.known is not None:
+            return cv2.max(ground, self.known), other * (1 - self.known)
+        return ground, other
+
+    @property
+    def _rows(self) -> Map:
+        return np.linspace(0, 1, len(self.sky), dtype=np.float32)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
 class GroundColours:
     """Which colours are ground's in a scene, learned where ground most likely is.
 
@@ -95,33 +150,15 @@ class GroundColours:
     """What the frames were stretched by before their colours were taken."""
 
     @classmethod
-    def learned(
-        cls,
-        frame: Planes,
-        sky: Map,
-        trodden: Map,
-        contrast: Contrast,
-        areas: NDArray[np.intp],
-        known: Map | None = None,
-    ) -> tuple[GroundColours, Map]:
+    def learned(cls, frame: Planes, layout: Layout, contrast: Contrast) -> tuple[GroundColours, Map]:
         """Learn from one frame or background, small and stretched; return also where ground is in it.
 
-        `trodden` counts how often something that moved was seen to stand on a pixel; `areas` are the frame's;
-        `known` is where ground was seen just before, if it was, which a camera that looks down has above too.
         A `frame` of half the small size gives nearly the same for a third of the time.
         """
-        height, width = frame.y.shape
-        rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-        prior = (0.04 + (_MOST_LIKELY - 0.04) / (1 + np.exp(-(rows - 0.40) / 0.09))) * (1 - sky)
         bins = _bins(frame)
-        low = np.repeat(rows > 0.6, width, axis=1)
-        high = (rows < 0.25) * (1 - 0.5 * sky)
-        if known is not None:
-            prior = (prior + known * (1 - sky)) / 2
-            low, high = np.maximum(low, known), high * (1 - known)
-        odds = _odds(bins, low, high)
-        belief = _by_segment(_posterior(odds[bins], prior), trodden, areas)
-        ground = _soft_ground(belief, frame, sky)
+        odds = _odds(bins, *layout.surely())
+        belief = _by_segment(_posterior(odds[bins], layout.prior()), layout.stood_on, layout.areas)
+        ground = _soft_ground(belief, frame, layout.closed)
         odds = _odds(bins, ground, 1 - ground)
         return cls(odds, _by_place(ground), contrast), ground
 
@@ -141,7 +178,9 @@ class GroundColours:
         """Return how likely the colours of a stretched frame of half the small size are ground's."""
         return self.odds[_bins(coarse)]
 
-    def ground_in(self, likely: Map, known: Map | None, frame: Planes, sky: Map) -> Map:
+    def ground_in(
+        self, likely: Map, known: Map | None, frame: Planes, sky: Map, heading: Heading | None
+    ) -> Map:
         """Return where ground is in a stretched frame of the scene, soft, following its edges.
 
         Colours are judged at half the small size, `likely`, and the verdict follows the edges of all of it.
@@ -149,7 +188,11 @@ class GroundColours:
         wherever it was when colours were learned.
         """
         prior = self.prior if known is None else (self.prior + _by_place(known)) / 2
-        return _soft_ground(_posterior(likely, prior), frame, sky)
+        closed = sky
+        if heading is not None:
+            closed = cv2.max(sky, heading.closed)
+            prior = cv2.max(prior, _AHEAD_LIKELY * halved(heading.lane))
+        return _soft_ground(_posterior(likely, prior), frame, closed)
 
 
 def guided(guide: Map, values: Map, *, radius: int, epsilon: float) -> Map:
@@ -175,12 +218,13 @@ def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float)
     return grow(cv2.blur(slope, window), size), grow(cv2.blur(offset, window), size)
 
 
-def trust_in(ground: Map, frame: Planes, colours: GroundColours) -> float:
+def trust_in(ground: Map, frame: Planes, colours: GroundColours, *, ahead: bool = False) -> float:
     """Return how far what was taken for ground looks like one.
 
     In a close-up the lower part of the picture is a face, a car or a tree, and would be covered with snow.
     Ground has a colour of its own, seldom reaches into the upper third, and shows few strong edges: a
-    meadow, gravel or cobbles seen from near are then mistrusted as well, and stay bare.
+    meadow, gravel or cobbles seen from near are then mistrusted as well, and stay bare. What a camera moves
+    `ahead` over, with a horizon before it, is ground even where the shadows of trees make it busy.
     """
     where = ground > 0.5
     if not where.any():
@@ -192,15 +236,18 @@ def trust_in(ground: Map, frame: Planes, colours: GroundColours) -> float:
     odds = np.clip(colours.odds, 0.02, 0.98)
     evidence = np.log(odds / (1 - odds))[_bins(frame)]
     own = float(evidence[where].mean() - evidence[~where].mean()) if not where.all() else 0.0
-    terms = ((0.30 - busy) / 0.12, (0.45 - high) / 0.25, (own - 0.8) / 1.2)
+    busiest = 0.60 if ahead else 0.30
+    terms = ((busiest - busy) / 0.12, (0.45 - high) / 0.25, (own - 0.8) / 1.2)
     return float(np.prod(np.clip(terms, 0, 1)))
 
 
-def horizon_of(ground: Map, sky: Map) -> float:
-    """Return the horizon's row: under the sky where one is seen, else above where the ground ends.
+def horizon_of(ground: Map, sky: Map, heading: Heading | None = None) -> float:
+    """Return the horizon's row: a heading's, else under the sky, else above where the ground ends.
 
-    Without a sky it is a guess: a camera that sees ground up to its upper edge looks down from high up.
+    The last is a guess: a camera that sees ground up to its upper edge looks down from high up.
     """
+    if heading is not None:
+        return heading.horizon
     height = ground.shape[0]
     covered = (ground > 0.5).mean(axis=1)
     rows = np.flatnonzero(covered > 0.08)
@@ -217,21 +264,44 @@ def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tupl
 
     Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
     lens, H 1.6 m when the horizon is well within the picture and 6 m when the camera looks down. Under a
-    moving camera the horizon's row is followed, and H stays.
+    moving camera the horizon's row is followed, and H stays. Things are taken to be no higher than a van;
+    what is seen above one stands behind it, as far away as what is seen beside it.
     """
     height, width = ground.shape
     focal = focal_px(size) / size[1] * height
     rows = np.arange(height, dtype=np.float32)[:, None]
     below = np.maximum(rows - horizon * height, height * 0.012)
     by_row = np.minimum(focal * height_m / below, FAR_M)
-    is_ground = ground > 0.5
+    # What is ground within a thing, a pane in a black car, is none.
+    island = np.ones((max(1, width // 32) | 1, max(1, width // 32) | 1), np.uint8)
+    seen = cv2.morphologyEx((ground > 0.5).astype(np.uint8), cv2.MORPH_OPEN, island)
+    is_ground: NDArray[Any] = seen.astype(bool)
     contact = np.where(is_ground, rows, height - 1)[::-1]
     contact = np.minimum.accumulate(contact, axis=0)[::-1]
     stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
-    depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], by_row)
+    behind_m = 1 / _nearness_behind(is_ground, by_row)
+    depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], np.minimum(by_row, behind_m))
+    high_m = (contact - rows) * depth * np.float32(1 / focal)
+    behind = np.clip((high_m - _VAN_M) * np.float32(1 / 0.8), 0, 1)
+    depth = 1 / ((1 - behind) / depth + behind / behind_m)
     depth = depth * (1 - sky) + FAR_M * sky
     smooth: Map = cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
     return smooth
+
+
+def _nearness_behind(is_ground: NDArray[Any], by_row: Map) -> Map:
+    """Return 1 by the distance in metres, column by column, of where the ground ends, past what is narrow.
+
+    Where a column shows none, it is that of those beside it.
+    """
+    width = is_ground.shape[1]
+    near, wide = ((max(1, width // part) | 1, 1) for part in (8, 4))
+    seen = is_ground.max(axis=0, keepdims=True).astype(np.float32)
+    nearness = (seen / by_row[is_ground.argmax(axis=0), 0]).astype(np.float32)
+    beside = cv2.blur(nearness, wide) / np.maximum(cv2.blur(seen, wide), 0.01)
+    nearness += (1 - seen) * beside
+    ends: Map = cv2.blur(cv2.morphologyEx(nearness, cv2.MORPH_OPEN, np.ones(near[::-1])), near)
+    return np.maximum(ends, np.float32(1 / FAR_M))
 
 
 def _bins(frame: Planes) -> NDArray[np.intp]:
@@ -332,7 +402,7 @@ def _likely(logit: NDArray[np.float64]) -> NDArray[np.float32]:
     return (1 / (1 + np.exp(-1.5 * logit))).astype(np.float32)
 
 
-def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
+def _soft_ground(belief: Map, frame: Planes, closed: Map) -> Map:
     """Return a belief, of the frame's size or coarser, as the map of the ground that reaches down."""
     guide = frame.y * np.float32(1 / 255)
     belief = belief.astype(np.float32)
@@ -342,7 +412,7 @@ def _soft_ground(belief: Map, frame: Planes, sky: Map) -> Map:
     ground -= np.float32(0.3)
     ground *= np.float32(1 / 0.4)
     np.clip(ground, 0, 1, out=ground)
-    ground *= 1 - sky
+    ground *= 1 - closed
     return ground
 
 
@@ -352,15 +422,20 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """
     luma = frame.y * np.float32(1 / 255)
-    left = _around(luma, ground)
-    left -= luma
-    left *= np.float32(-1 / 0.10)
-    left += np.float32(2.6)
+    around = _around(luma, ground)
+    left = cv2.min((luma - around) * np.float32(1 / 0.10) + np.float32(2.6), _dark_beside(luma, around))
     np.clip(left, 0, 1, out=left)
     left *= ground
     if still:
         left *= 1 - _upright(luma)
     return left
+
+
+def _dark_beside(luma: Map, around: Map) -> Map:
+    """Return 0 where it is a third as light as around, as on a black car, and 1 or more from half on."""
+    black = np.float32(0.06)
+    share = (luma - black) / np.maximum(around - black, np.float32(0.02))
+    return (share - np.float32(0.35)) * np.float32(1 / 0.2)
 
 
 def _around(luma: Map, ground: Map) -> Map:

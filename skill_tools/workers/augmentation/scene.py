@@ -24,6 +24,7 @@ from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.ground import (
     Contrast,
     GroundColours,
+    Layout,
     areas_of,
     camera_height_m,
     components,
@@ -35,6 +36,7 @@ from skill_tools.workers.augmentation.ground import (
     trust_in,
     where_above,
 )
+from skill_tools.workers.augmentation.heading import Heading, heading_of
 from skill_tools.workers.augmentation.lights import Lights, find_lights
 from skill_tools.workers.augmentation.odometry import Pose
 from skill_tools.workers.augmentation.planes import (
@@ -139,12 +141,13 @@ class Scene:
     colours: GroundColours
     falling: bool = False
     """Whether something falls in the source already, rain or snow; seen under a still camera alone."""
+    heading: Heading | None = None
+    """What is known of a camera that moves ahead."""
 
     @property
     def focal(self) -> float:
         """Focal length in pixels of the small size, of a lens that sees 58° across its longer side."""
-        columns: int = self.geometry.ground.shape[1]
-        return focal_px(self.size) / self.size[0] * columns
+        return small_focal(self.size, self.geometry.ground.shape[1])
 
     @cached_property
     def lights(self) -> Lights:
@@ -246,6 +249,11 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(width / factor)), max(2, round(height / factor))
 
 
+def small_focal(size: tuple[int, int], columns: int) -> float:
+    """Return the focal length in pixels of small frames so many columns wide, for a clip's size."""
+    return focal_px(size) / size[0] * columns
+
+
 def look_ahead(width: int, height: int) -> int:
     """Return how many first frames of a scene are held back to understand it: 32, of 64 MB at most."""
     return max(3, min(_LOOKAHEAD_FRAMES, _LOOKAHEAD_BYTES // max(1, width * height * 3 // 2)))
@@ -269,14 +277,17 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         trodden = _trodden(samples, background, still=still)
         falling = still and _something_falls(samples, background)
         light = _light(background, levels)
-    colours, ground = GroundColours.learned(clear, sky, trodden, contrast, areas.result())
-    horizon = horizon_of(ground, sky)
+        heading = None if still else _heading(samples, size)
+    layout = Layout(sky, trodden, areas.result(), heading=heading)
+    colours, ground = GroundColours.learned(clear, layout, contrast)
+    horizon = horizon_of(ground, sky, heading)
+    bare = spared(ground, clear, still=still)
     geometry = Geometry(
-        spared(ground, clear, still=still),
+        bare,
         sky,
         horizon,
-        metres_to(ground, sky, horizon, camera_height_m(horizon), size),
-        trust_in(ground, clear, colours),
+        metres_to(bare, sky, horizon, camera_height_m(horizon), size),
+        trust_in(ground, clear, colours, ahead=heading is not None),
     )
     return Scene(
         size,
@@ -288,7 +299,13 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         geometry,
         colours.coarse(),
         falling,
+        heading,
     )
+
+
+def _heading(samples: Sequence[Planes], size: tuple[int, int]) -> Heading | None:
+    lumas = [sample.y for sample in samples]
+    return heading_of(lumas, small_focal(size, lumas[0].shape[1]))
 
 
 def glance(planes: Planes) -> Plane:
@@ -382,7 +399,7 @@ def sky_in(frame: Planes, levels: Levels) -> Map:
     )
     bright = luma > max(0.45, levels.unit(percentiles(frame.y, (55,))[0]))
     pale = bright & (cr < 0.03) & (cb > -0.04)
-    blue = (luma > 0.22) & (cb > 0.035) & (cb < 0.20) & (cr < -0.40 * cb) & (cr > -0.95 * cb)
+    blue = (luma > 0.22) & (cb > 0.035) & (cb < 0.20) & (cr < -0.40 * cb) & (cr > -1.15 * cb)
     candidate: Plane = ((pale | blue) & (gradient < 0.22)).astype(np.uint8)
     candidate = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     height, width = candidate.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,14 +14,16 @@ import numpy as np
 from skill_tools.workers.augmentation.ground import (
     Contrast,
     GroundColours,
+    Layout,
     areas_of,
     horizon_of,
     metres_to,
     spared,
     trust_in,
 )
+from skill_tools.workers.augmentation.heading import heading_of
 from skill_tools.workers.augmentation.odometry import Motion, Odometer, Pose
-from skill_tools.workers.augmentation.planes import Map, Planes, grow, halved
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, shrunk, sky_in
 
 FOLLOWED_EVERY_S = 0.09
@@ -28,6 +31,7 @@ FOLLOWED_EVERY_S = 0.09
 
 _GROUND_MEMORY_S, _SKY_MEMORY_S, _TRUST_MEMORY_S, _TILT_MEMORY_S = 0.25, 0.12, 1.0, 0.5
 _LEARNED_EVERY_S, _LEARNED_AT_MOST_EVERY_S = 2.0, 0.2
+_LOOKS_AHEAD = 8  # by which it is told where the camera goes
 _LEARNED = 0.5  # share of it in what is then known
 _NEAR = 0.75  # of the height; what is below lies right before the camera
 _CHANGED = 0.75  # of the usual probability of ground there
@@ -53,11 +57,7 @@ class Tracker:
         self._ground = _Ground(scene.geometry.ground, from_start=from_start)
         self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
-        self._is_covered = False
-        """Whether something is laid on the ground, which alone makes it worth being followed."""
-        # Where no ground can be told nothing is laid on it, so there is no way to be counted.
-        if not scene.still and scene.geometry.trust:
-            self._odometer = Odometer(scene.focal, scene.geometry.camera_height_m, scene.geometry.horizon)
+        """From when on something is laid on the ground, which alone makes it worth being followed."""
 
     def look(
         self, planes: Planes, index: int, time_s: float, shrink: Callable[[], Planes] | None = None
@@ -82,7 +82,7 @@ class Tracker:
         """Return the geometry of the next frame, likewise."""
         if self.scene.still:
             return self.scene.geometry
-        motion = self._odometer.follow(view.small.y) if self._odometer and self._is_covered else None
+        motion = self._odometer.follow(view.small.y) if self._odometer else None
         distant = view.distant
         self._ground.follow(self._lookout.ground, view.time_s, motion)
         geometry = replace(
@@ -94,11 +94,13 @@ class Tracker:
 
     def pose(self, view: View) -> Pose:
         """Return the camera's place at the next frame, likewise."""
-        _ = view.geometry  # before which the way has been followed
-        if not self._odometer:
+        geometry = view.geometry  # before which the way has been followed
+        # Where no ground can be told nothing is laid on it, so there is no way to be counted.
+        if self.scene.still or not (self._odometer or geometry.trust):
             return self._origin
-        if not self._is_covered:
-            self._is_covered = True
+        if not self._odometer:
+            self._odometer = Odometer(self.scene.focal, geometry.camera_height_m, geometry.horizon)
+            self._odometer.ground = geometry.ground
             self._odometer.follow(view.small.y)
         return self._odometer.pose
 
@@ -116,9 +118,12 @@ class _Lookout:
         self.ground = scene.geometry.ground
         """Where the frame that was last looked at shows ground."""
         self._colours, self._trust = scene.colours, scene.geometry.trust
-        self._horizon = scene.geometry.horizon
+        self._horizon, self._heading = scene.geometry.horizon, scene.heading
         """By which distances are told; what lies on the ground is laid by that of the first frames."""
+        self._lumas: deque[Plane] = deque(maxlen=_LOOKS_AHEAD)
+        """Of the frames that were last looked at."""
         self._looked_s = -np.inf
+        self._headed_s = -np.inf
         self._learned_s: float | None = None
         self._usual_near = 0.0
         """The most likely that ground was right before the camera since it was learned."""
@@ -134,6 +139,7 @@ class _Lookout:
         since_s = time_s - self._looked_s
         if since_s < FOLLOWED_EVERY_S:
             return
+        self._lumas.append(frame.y)
         small = self.contrast.stretched(frame)
         half = Planes(*map(halved, (frame.y, frame.u, frame.v)))
         coarse = half if small is frame else self.contrast.stretched(half)
@@ -141,13 +147,13 @@ class _Lookout:
         is_ground = np.clip((likely - _GROUNDS_COLOUR) / _PASSAGE, 0, 1)
         sky = self._sky(half, is_ground if known is None else cv2.max(known, is_ground), since_s)
         self._learn(coarse, small, halved(sky), likely, time_s)
-        self.ground = self._colours.ground_in(likely, known, small, sky)
+        self.ground = self._colours.ground_in(likely, known, small, sky, self._heading)
         kept = self._kept(since_s, _GROUND_MEMORY_S)
         ground = cv2.addWeighted(self.geometry.ground, kept, self.ground, 1 - kept, 0.0)
         kept = _kept(since_s, _TRUST_MEMORY_S)
         trust = kept * self.geometry.trust + (1 - kept) * self._trust
         self.geometry = replace(self.geometry, ground=ground, sky=sky, trust=trust)
-        self.geometry = replace(self.geometry, depth_m=self._depth_m(since_s))
+        self.geometry = replace(self.geometry, depth_m=self._depth_m(coarse, since_s))
         self._looked_s, self._remembers = time_s, True
 
     def _known(self) -> Map | None:
@@ -174,28 +180,50 @@ class _Lookout:
         if self._learned_s is None:
             self._learned_s = time_s
         since_s = time_s - self._learned_s
-        near = float(likely[int(_NEAR * len(likely)) :].mean())
+        near = self._likely_near(likely)
         self._usual_near = max(self._usual_near, near)
         changed = since_s >= _LEARNED_AT_MOST_EVERY_S and near < _CHANGED * self._usual_near
         if not changed and since_s < _LEARNED_EVERY_S:
             return
         self._learned_s, self._usual_near = time_s, 0.0
-        colours, ground = GroundColours.learned(
-            coarse, sky, np.zeros_like(sky), self.contrast, areas_of(coarse), self._known()
-        )
+        self._head(time_s)
+        coarsely = self._heading and self._heading.halved()
+        layout = Layout(sky, np.zeros_like(sky), areas_of(coarse), self._known(), coarsely)
+        colours, ground = GroundColours.learned(coarse, layout, self.contrast)
         self._colours = self._colours.mixed(colours, 1.0 if changed else _LEARNED)
-        # What the scene begins with as no ground isn't followed, so that what lies on it would slide.
-        if self._scene.geometry.trust:
-            trust = trust_in(grow(ground, small.y.shape[::-1]), small, colours)
-            self._trust += _LEARNED * (trust - self._trust)
+        trust = trust_in(grow(ground, small.y.shape[::-1]), small, colours, ahead=self._heading is not None)
+        if self._heading and not self.geometry.trust:  # nothing lies anywhere yet that would slide
+            self._horizon = self._heading.horizon
+            self.geometry = replace(self.geometry, horizon=self._horizon)
+        self._trust += _LEARNED * (trust - self._trust)
 
-    def _depth_m(self, since_s: float) -> Map:
+    def _likely_near(self, likely: Map) -> float:
+        """Return how likely ground is right before the camera, by colours alone."""
+        if self._heading is None:
+            return float(likely[int(_NEAR * len(likely)) :].mean())
+        near = halved(self._heading.near)
+        return float((likely * near).sum() / max(near.sum(), 1.0))
+
+    def _head(self, time_s: float) -> None:
+        """Find out anew where the camera goes, now and then; what was known stays where it can't be told."""
+        if time_s - self._headed_s < _LEARNED_EVERY_S:
+            return
+        self._headed_s = time_s
+        heading = heading_of(self._lumas, self._scene.focal)
+        if heading is None:
+            return
+        if self._heading is not None and not heading.own.any():
+            heading = replace(heading, own=self._heading.own)
+        self._heading = heading
+
+    def _depth_m(self, coarse: Planes, since_s: float) -> Map:
         """Return the depth, partly as it was; it has no detail that half the size would lose."""
         old = self.geometry
         ground, sky = halved(old.ground), halved(old.sky)
         kept = _kept(since_s, _TILT_MEMORY_S)
-        self._horizon = kept * self._horizon + (1 - kept) * horizon_of(ground, sky)
-        depth = metres_to(ground, sky, self._horizon, old.camera_height_m, self._scene.size)
+        self._horizon = kept * self._horizon + (1 - kept) * horizon_of(ground, sky, self._heading)
+        bare = spared(ground, coarse)
+        depth = metres_to(bare, sky, self._horizon, old.camera_height_m, self._scene.size)
         kept = self._kept(since_s, _GROUND_MEMORY_S)
         return cv2.addWeighted(old.depth_m, kept, grow(depth, old.depth_m.shape[::-1]), 1 - kept, 0.0)
 

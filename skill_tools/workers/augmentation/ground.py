@@ -33,6 +33,7 @@ _BIN_NUMBERS = tuple(
 _RARE, _RARE_ODDS = 1.5e-3, 0.02
 """Share of the pixels of which a colour with so much counts half, and the probability of one with none."""
 _LEAST_LIKELY, _MOST_LIKELY = 0.15, 0.94  # by place alone, where a camera may have moved on
+_MANY_STEPS = 8
 _AHEAD_LIKELY = 0.96  # where a camera is about to come
 _USUAL_SPREAD = 150
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
@@ -102,6 +103,12 @@ class Layout:
     def stood_on(self) -> Map:
         """How often something stood on a pixel, or is about to: the camera itself."""
         return self.trodden if self.heading is None else self.trodden + self.heading.near
+
+    @property
+    def walked_on(self) -> bool:
+        """Whether what moved stood in many places, far apart."""
+        _, columns = np.nonzero(self.trodden)
+        return columns.size >= _MANY_STEPS and bool(np.ptp(columns) > self.sky.shape[1] / 8)
 
     def prior(self) -> Map:
         """Return the probability of ground by place alone."""
@@ -218,13 +225,14 @@ def guided_coefficients(guide: Map, values: Map, *, radius: int, epsilon: float)
     return grow(cv2.blur(slope, window), size), grow(cv2.blur(offset, window), size)
 
 
-def trust_in(ground: Map, frame: Planes, colours: GroundColours, *, ahead: bool = False) -> float:
+def trust_in(ground: Map, frame: Planes, colours: GroundColours, layout: Layout) -> float:
     """Return how far what was taken for ground looks like one.
 
     In a close-up the lower part of the picture is a face, a car or a tree, and would be covered with snow.
     Ground has a colour of its own, seldom reaches into the upper third, and shows few strong edges: a
     meadow, gravel or cobbles seen from near are then mistrusted as well, and stay bare. What a camera moves
-    `ahead` over, with a horizon before it, is ground even where the shadows of trees make it busy.
+    ahead over, with a horizon before it, is ground even where the shadows of trees make it busy; and what is
+    walked or driven on here and there is ground up to the upper edge, as a camera high up sees it.
     """
     where = ground > 0.5
     if not where.any():
@@ -236,8 +244,10 @@ def trust_in(ground: Map, frame: Planes, colours: GroundColours, *, ahead: bool 
     odds = np.clip(colours.odds, 0.02, 0.98)
     evidence = np.log(odds / (1 - odds))[_bins(frame)]
     own = float(evidence[where].mean() - evidence[~where].mean()) if not where.all() else 0.0
-    busiest = 0.60 if ahead else 0.30
-    terms = ((busiest - busy) / 0.12, (0.45 - high) / 0.25, (own - 0.8) / 1.2)
+    busiest = 0.30 if layout.heading is None else 0.60
+    terms = [(busiest - busy) / 0.12, (own - 0.8) / 1.2]
+    if not layout.walked_on:
+        terms.append((0.45 - high) / 0.25)
     return float(np.prod(np.clip(terms, 0, 1)))
 
 
@@ -432,10 +442,10 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
 
 
 def _dark_beside(luma: Map, around: Map) -> Map:
-    """Return 0 where it is a third as light as around, as on a black car, and 1 or more from half on."""
+    """Return 0 where it is two fifths as light as around, as on a black car, 1 and more from three on."""
     black = np.float32(0.06)
     share = (luma - black) / np.maximum(around - black, np.float32(0.02))
-    return (share - np.float32(0.35)) * np.float32(1 / 0.2)
+    return (share - np.float32(0.42)) * np.float32(1 / 0.2)
 
 
 def _around(luma: Map, ground: Map) -> Map:

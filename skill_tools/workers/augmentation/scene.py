@@ -287,7 +287,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         sky,
         horizon,
         metres_to(bare, sky, horizon, camera_height_m(horizon), size),
-        trust_in(ground, clear, colours, ahead=heading is not None),
+        trust_in(ground, clear, colours, layout),
     )
     return Scene(
         size,

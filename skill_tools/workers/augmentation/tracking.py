@@ -31,6 +31,7 @@ FOLLOWED_EVERY_S = 0.09
 
 _GROUND_MEMORY_S, _SKY_MEMORY_S, _TRUST_MEMORY_S, _TILT_MEMORY_S = 0.25, 0.12, 1.0, 0.5
 _LEARNED_EVERY_S, _LEARNED_AT_MOST_EVERY_S = 2.0, 0.2
+_HEADED_EVERY_S = 5.0  # a vehicle's camera hardly nods
 _LOOKS_AHEAD = 8  # by which it is told where the camera goes
 _LEARNED = 0.5  # share of it in what is then known
 _NEAR = 0.75  # of the height; what is below lies right before the camera
@@ -191,7 +192,7 @@ class _Lookout:
         layout = Layout(sky, np.zeros_like(sky), areas_of(coarse), self._known(), coarsely)
         colours, ground = GroundColours.learned(coarse, layout, self.contrast)
         self._colours = self._colours.mixed(colours, 1.0 if changed else _LEARNED)
-        trust = trust_in(grow(ground, small.y.shape[::-1]), small, colours, ahead=self._heading is not None)
+        trust = trust_in(grow(ground, small.y.shape[::-1]), small, colours, layout)
         if self._heading and not self.geometry.trust:  # nothing lies anywhere yet that would slide
             self._horizon = self._heading.horizon
             self.geometry = replace(self.geometry, horizon=self._horizon)
@@ -206,7 +207,7 @@ class _Lookout:
 
     def _head(self, time_s: float) -> None:
         """Find out anew where the camera goes, now and then; what was known stays where it can't be told."""
-        if time_s - self._headed_s < _LEARNED_EVERY_S:
+        if time_s - self._headed_s < (_LEARNED_EVERY_S if self._heading is None else _HEADED_EVERY_S):
             return
         self._headed_s = time_s
         heading = heading_of(self._lumas, self._scene.focal)

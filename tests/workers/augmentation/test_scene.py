@@ -101,6 +101,28 @@ def test_a_close_up_has_no_ground_to_be_trusted(make_street: Callable[..., Path]
     assert understand([foliage()], (192, 144), LEVELS).geometry.trust == 0
 
 
+def test_a_hall_seen_from_above_is_trusted_where_people_walk() -> None:
+    """Ground that reaches far up is trusted once it is seen to be walked on, from side to side."""
+    assert understand(list(hall(walkers=0)), (192, 144), LEVELS).geometry.trust == 0
+    geometry = understand(list(hall(walkers=3)), (192, 144), LEVELS).geometry
+    assert geometry.trust == 1
+    assert geometry.ground[30:].mean() > 0.9
+
+
+def hall(walkers: int) -> Iterator[Planes]:
+    """Yield small frames of a grey floor that reaches nearly to the upper edge, and of who walks there."""
+    grain = np.random.default_rng(2).integers(-4, 5, (144, 192))
+    for step in range(16):
+        luma = 120 + grain
+        luma[:16] = 60 + grain[:16]
+        for walker in range(walkers):
+            row, column = 40 + 30 * walker, 15 + 9 * step + 5 * walker
+            luma[row : row + 16, column : column + 7] = 30
+        blue, red = np.full((144, 192), 128, np.uint8), np.full((144, 192), 128, np.uint8)
+        blue[:16], red[:16] = 100, 160
+        yield Planes(luma.astype(np.uint8), blue, red)
+
+
 @pytest.mark.parametrize("surface", ["snow", "sand"])
 def test_nothing_lies_where_no_ground_is_trusted(surface: str) -> None:
     """A close-up isn't covered, and the variant's notes say why."""

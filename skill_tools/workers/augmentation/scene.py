@@ -63,6 +63,7 @@ _GLANCED_ROWS = 90
 _CUT_DIFFERENCE, _CUT_CORRELATION = 12.0, 0.4
 _SUDDEN_DIFFERENCE, _SUDDEN_CORRELATION = 20.0, 0.78
 _SUDDEN = 3.3  # times the usual difference
+_SAME_EDGES = 0.65  # correlation
 _FOREGROUND_CODES = 18.0
 _FOREGROUND_REACH = 3  # pixels around one that decide whether it is
 _LEAST_OF_INSIDE, _PASSAGE = (
@@ -332,19 +333,35 @@ def is_cut(before: Planes, after: Planes, usual: float = math.inf) -> bool:
     change of light leaves them alike but for gain and offset. Shots of one place may correlate, sky above and
     ground below; their cut is told by how sudden the change is against the `usual` one, the mean difference
     of the glances before (PySceneDetect's AdaptiveDetector likewise): fast motion and a passer-by build up.
+    Sun that strikes the lens lights a part of the picture alone; the edges then stay where they are, as they
+    don't across a cut (Zabih, Miller and Mai, "A Feature-Based Algorithm for Detecting and Classifying Scene
+    Breaks", 1995).
     """
     thumbs = [_thumbnail(frame.y) for frame in (before, after)]
     difference = apart(*thumbs)
     if difference < _CUT_DIFFERENCE:
         return False
-    centred = [thumb.astype(np.float32) - thumb.mean() for thumb in thumbs]
-    norm = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
-    correlation = float((centred[0] * centred[1]).sum()) / norm if norm >= 1.0 else 0.0
     sudden = difference >= max(_SUDDEN_DIFFERENCE, _SUDDEN * usual)
-    return correlation < (_SUDDEN_CORRELATION if sudden else _CUT_CORRELATION)
+    if _correlation(*thumbs) >= (_SUDDEN_CORRELATION if sudden else _CUT_CORRELATION):
+        return False
+    return _correlation(_edges_at(before), _edges_at(after)) < _SAME_EDGES
 
 
-def _thumbnail(luma: Plane) -> Plane:
+def _correlation(one: Plane | Map, other: Plane | Map) -> float:
+    """Return how far two thumbnails are alike but for gain and offset; 0 where either is even."""
+    centred = [thumb.astype(np.float32) - thumb.mean() for thumb in (one, other)]
+    norm = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
+    return float((centred[0] * centred[1]).sum()) / norm if norm >= 1.0 else 0.0
+
+
+def _edges_at(frame: Planes) -> Map:
+    """Return a thumbnail of how strong edges are."""
+    soft = cv2.GaussianBlur(frame.y, (0, 0), 2.0)
+    across, down = (cv2.Sobel(soft, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return _thumbnail(cv2.magnitude(across, down))
+
+
+def _thumbnail(luma: Plane | Map) -> Plane:
     return cv2.resize(luma, (32, 18), interpolation=cv2.INTER_AREA)
 
 

@@ -187,6 +187,18 @@ def test_light_and_what_passes_end_no_scene() -> None:
     assert ends(shown) == [0]
 
 
+def test_sun_that_strikes_the_lens_is_no_cut() -> None:
+    """Half of a picture is veiled from one frame to the next; its edges stay."""
+    image = panorama()
+    before, after = (
+        frame_of(image, left).to_ndarray(format="bgr24").astype(np.float32) for left in (300, 302)
+    )
+    glare = np.clip(1.6 - np.arange(WIDTH, dtype=np.float32) / 60, 0, 1)[None, :, None]
+    after += glare * (0.7 * (255 - after))
+    shots = [shrunk(Planes.of(frame_of(shot.clip(0, 255).astype(np.uint8), 0))) for shot in (before, after)]
+    assert not is_cut(*shots, usual=2.0)
+
+
 def test_motion_that_builds_up_is_no_cut() -> None:
     """The same change, over some frames, is a passer-by or a camera that turns."""
     one, other = two_shots()

@@ -17,7 +17,7 @@ from skill_tools.workers.augmentation.heading import Heading
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, percentiles, quantile
 
 FAR_M = 400.0
-_VAN_M = 2.2
+_VAN_M, _TREE_M = 2.2, 6.0
 _BINS = (16, 32, 32)
 # Chroma of real scenes lies near grey: its bins cover the middle half.
 _CHROMA_BINS = np.clip((np.arange(256) - 64) // 4, 0, _BINS[1] - 1)
@@ -275,7 +275,8 @@ def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tupl
     Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
     lens, H 1.6 m when the horizon is well within the picture and 6 m when the camera looks down. Under a
     moving camera the horizon's row is followed, and H stays. Things are taken to be no higher than a van;
-    what is seen above one stands behind it, as far away as what is seen beside it.
+    what is seen above one stands behind it, as far away as what is seen beside it, and as a tree must be
+    that reaches up to the sky there.
     """
     height, width = ground.shape
     focal = focal_px(size) / size[1] * height
@@ -289,7 +290,7 @@ def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tupl
     contact = np.where(is_ground, rows, height - 1)[::-1]
     contact = np.minimum.accumulate(contact, axis=0)[::-1]
     stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
-    behind_m = 1 / _nearness_behind(is_ground, by_row)
+    behind_m = np.maximum(1 / _nearness_behind(is_ground, by_row), _tree_m(sky, horizon, focal))
     depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], np.minimum(by_row, behind_m))
     high_m = (contact - rows) * depth * np.float32(1 / focal)
     behind = np.clip((high_m - _VAN_M) * np.float32(1 / 0.8), 0, 1)
@@ -297,6 +298,16 @@ def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tupl
     depth = depth * (1 - sky) + FAR_M * sky
     smooth: Map = cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
     return smooth
+
+
+def _tree_m(sky: Map, horizon: float, focal: float) -> Map:
+    """Return how far away, column by column, a tree of usual height stands that reaches up to the sky."""
+    height, width = sky.shape
+    is_sky = sky > 0.5
+    skyline = np.where(is_sky.any(axis=0), height - is_sky[::-1].argmax(axis=0), 0)[None].astype(np.float32)
+    above = cv2.blur(horizon * height - skyline, (max(1, width // 8) | 1, 1))
+    away: Map = np.minimum(focal * _TREE_M / np.maximum(above, 1.0), FAR_M) * (above > 0)
+    return away
 
 
 def _nearness_behind(is_ground: NDArray[Any], by_row: Map) -> Map:

@@ -269,14 +269,16 @@ def horizon_of(ground: Map, sky: Map, heading: Heading | None = None) -> float:
     return float(top - 0.12 - max(0.0, 0.25 - top))
 
 
-def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tuple[int, int]) -> Map:
+def metres_to(
+    ground: Map, sky: Map, horizon: float, height_m: float, size: tuple[int, int], *, ahead: bool = False
+) -> Map:
     """Return metres: on flat ground by the row, above it by where a thing stands on the ground.
 
     Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
     lens, H 1.6 m when the horizon is well within the picture and 6 m when the camera looks down. Under a
     moving camera the horizon's row is followed, and H stays. Things are taken to be no higher than a van;
-    what is seen above one stands behind it, as far away as what is seen beside it, and as a tree must be
-    that reaches up to the sky there.
+    what is seen above one stands behind it, as far away as what is seen beside it; to a camera that moves
+    `ahead` at least as far as a tree of usual height that reaches up to the sky there.
     """
     height, width = ground.shape
     focal = focal_px(size) / size[1] * height
@@ -290,7 +292,9 @@ def metres_to(ground: Map, sky: Map, horizon: float, height_m: float, size: tupl
     contact = np.where(is_ground, rows, height - 1)[::-1]
     contact = np.minimum.accumulate(contact, axis=0)[::-1]
     stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
-    behind_m = np.maximum(1 / _nearness_behind(is_ground, by_row), _tree_m(sky, horizon, focal))
+    behind_m = 1 / _nearness_behind(is_ground, by_row)
+    if ahead:
+        behind_m = np.maximum(behind_m, _tree_m(sky, horizon, focal))
     depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], np.minimum(by_row, behind_m))
     high_m = (contact - rows) * depth * np.float32(1 / focal)
     behind = np.clip((high_m - _VAN_M) * np.float32(1 / 0.8), 0, 1)

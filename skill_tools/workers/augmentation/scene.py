@@ -287,7 +287,7 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         bare,
         sky,
         horizon,
-        metres_to(bare, sky, horizon, camera_height_m(horizon), size),
+        metres_to(bare, sky, horizon, camera_height_m(horizon), size, ahead=heading is not None),
         trust_in(ground, clear, colours, layout),
     )
     return Scene(

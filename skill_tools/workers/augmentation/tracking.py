@@ -224,7 +224,8 @@ class _Lookout:
         kept = _kept(since_s, _TILT_MEMORY_S)
         self._horizon = kept * self._horizon + (1 - kept) * horizon_of(ground, sky, self._heading)
         bare = spared(ground, coarse)
-        depth = metres_to(bare, sky, self._horizon, old.camera_height_m, self._scene.size)
+        ahead = self._heading is not None
+        depth = metres_to(bare, sky, self._horizon, old.camera_height_m, self._scene.size, ahead=ahead)
         kept = self._kept(since_s, _GROUND_MEMORY_S)
         return cv2.addWeighted(old.depth_m, kept, grow(depth, old.depth_m.shape[::-1]), 1 - kept, 0.0)
 

@@ -447,23 +447,27 @@ def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """
     luma = frame.y * np.float32(1 / 255)
-    around = _around(luma, ground)
+    around = luma_around(luma, ground)
     left = cv2.min((luma - around) * np.float32(1 / 0.10) + np.float32(2.6), _dark_beside(luma, around))
     np.clip(left, 0, 1, out=left)
-    left *= ground
+    left = cv2.blur(left, (3, 3)) * ground
     if still:
         left *= 1 - _upright(luma)
     return left
 
 
 def _dark_beside(luma: Map, around: Map) -> Map:
-    """Return 0 where it is two fifths as light as around, as on a black car, 1 and more from three on."""
+    """Return 0 where luma is two fifths of that around, as of a black car, 1 and more from seven tenths."""
+    return (lighter_than(luma, around) - np.float32(0.4)) * np.float32(1 / 0.3)
+
+
+def lighter_than(luma: Map, around: Map) -> Map:
+    """Return how many times as light luma is as that of the ground around, both as codes by 255."""
     black = np.float32(0.06)
-    share = (luma - black) / np.maximum(around - black, np.float32(0.02))
-    return (share - np.float32(0.42)) * np.float32(1 / 0.2)
+    return (luma - black) / np.maximum(around - black, np.float32(0.02))
 
 
-def _around(luma: Map, ground: Map) -> Map:
+def luma_around(luma: Map, ground: Map) -> Map:
     """Return the mean luma of the ground around each place; half the size is enough for it."""
     luma_of_ground, ground = halved(luma * ground), halved(ground)
     side = ground.shape[1] // 6 | 1

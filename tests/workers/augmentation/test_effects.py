@@ -180,6 +180,18 @@ def test_what_stands_on_wet_ground_stays_dry(shot: Shot) -> None:
     assert abs(int(frames[6].y[figure].mean()) - int(shot.frames[6].y[figure].mean())) < 12
 
 
+def test_snow_in_shade_is_darker(make_street: Callable[..., Path]) -> None:
+    """The shadow of a tree falls on snow as it fell on the ground, half as light as around it."""
+    shot = Shot(make_street())
+    shade, sun = np.s_[112:130, 150:166], np.s_[112:130, 120:140]
+    for frame in shot.frames:
+        frame.y[shade] = 16 + (frame.y[shade] - 16.0) * 0.55
+    shot.scene = understand([shrunk(frame) for frame in shot.frames[::2]], shot.frames[0].size, LEVELS)
+    frames, _ = shot.rendered({"surface": "snow"}, strength=1.0)
+    assert frames[6].y[shade].mean() > shot.frames[6].y[shade].mean() + 10
+    assert frames[6].y[shade].mean() - 16 < 0.85 * (frames[6].y[sun].mean() - 16)
+
+
 def test_a_grey_ground_stays_grey_when_puddles_pass_by(make_street: Callable[..., Path]) -> None:
     """Under a moving camera a puddle's light and colour move together: no coloured rims between them."""
     shot = Shot(make_street(pan=3, frames=24))

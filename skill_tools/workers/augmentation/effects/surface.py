@@ -15,7 +15,7 @@ from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres, tile
 from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
-from skill_tools.workers.augmentation.ground import spared
+from skill_tools.workers.augmentation.ground import lighter_than, luma_around, spared
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, quantile, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 from skill_tools.workers.augmentation.vocabulary import drawn_seed
@@ -82,7 +82,7 @@ def snow_cover(scene: Scene, strength: float, rng: np.random.Generator) -> Parts
         relief = patches(view, 0.5, patch + 1)
         cover = geometry.trust * np.maximum(geometry.ground, green)
         cover *= np.clip(1.1 * strength**0.5 - 0.28 * (1 - thickness), 0, 0.88)
-        light = cover * (0.75 + 0.08 * thickness + 0.07 * relief)
+        light = cover * (0.75 + 0.08 * thickness + 0.07 * relief) * _lit(view)
         return Change.veil(1 - cover, light, scene.levels, (0.012, -0.010))
 
     return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),), notes=_mistrusted(scene))
@@ -97,7 +97,8 @@ def sand(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
         drift = patches(view, 3.5, patch)
         cover = geometry.trust * geometry.ground
         cover *= np.clip(mix(0.0, 1.0, strength) - 0.55 * (1 - drift), 0, 0.80)
-        return Change.veil(1 - cover, cover * (0.56 + 0.08 * drift), scene.levels, (-0.095, 0.062))
+        light = cover * (0.56 + 0.08 * drift) * _lit(view)
+        return Change.veil(1 - cover, light, scene.levels, (-0.095, 0.062))
 
     return Parts(ground=(OnGround(SteadyVeil(change, of=ground_of), scene),), notes=_mistrusted(scene))
 
@@ -302,6 +303,18 @@ class WetGround:
 def _paved(frame: Planes, scene: Scene) -> Map:
     """Return how far the ground is of a kind that shines when wet: grey stuff does, grass doesn't."""
     return cv2.blur(paved(frame.u, frame.v, scene.levels), (5, 5))
+
+
+def _lit(view: View) -> Map:
+    """Return how much of the light around falls on the ground at each place: what lies in shade is darker.
+
+    Darker ground passes for shaded ground, so little is made of what is nearly as light.
+    """
+    scene = view.scene
+    luma = (scene.background if scene.still else view.small).y * np.float32(1 / 255)
+    share = lighter_than(cv2.blur(luma, (5, 5)), luma_around(luma, view.geometry.ground))
+    lit: Map = np.sqrt(np.clip(share * np.float32(1 / 0.8), 0.15, 1))
+    return lit
 
 
 def _green(scene: Scene) -> Map:

@@ -20,7 +20,16 @@ from pathlib import Path
 from PIL import Image
 
 from skill_tools.media.atomic import whole_file
-from skill_tools.workers.augmentation import background, ground, lamps, scene, tracking, windows
+from skill_tools.workers.augmentation import (
+    background,
+    distance,
+    ground,
+    heading,
+    lamps,
+    scene,
+    tracking,
+    windows,
+)
 from skill_tools.workers.augmentation.effects import EFFECTS, Effect
 from skill_tools.workers.augmentation.effects.daylight import HOURS
 from skill_tools.workers.augmentation.effects.indoor import LIGHTINGS
@@ -111,8 +120,10 @@ _UNDERSTOOD = {
     "Ground": (ground, "GroundColours"),
     "Whether it is ground": (ground, "trust_in"),
     "Posts": (ground, "_upright"),
-    "Horizon": (ground, "horizon_of"),
-    "Distance": (ground, "metres_to"),
+    "A camera that moves ahead": (heading, "heading_of"),
+    "Its own vehicle": (heading, "_own_vehicle"),
+    "Horizon": (distance, "horizon_of"),
+    "Distance": (distance, "metres_to"),
     "What falls already": (scene, "_something_falls"),
     "Dark and hazy sources": (ground, "Contrast"),
 }

@@ -1,4 +1,4 @@
-"""Where ground is in a picture, by its colours and what is seen to stand on it, and how far things are."""
+"""Where ground is in a picture, by its colours and what is seen to stand on it."""
 
 # ruff: noqa: PLR2004 - the figures of an estimate stand where they are used
 
@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.heading import Heading
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, percentiles, quantile
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, percentiles
 
-FAR_M = 400.0
-_VAN_M, _TREE_M = 2.2, 6.0
 _BINS = (16, 32, 32)
 # Chroma of real scenes lies near grey: its bins cover the middle half.
 _CHROMA_BINS = np.clip((np.arange(256) - 64) // 4, 0, _BINS[1] - 1)
@@ -37,16 +35,6 @@ _MANY_STEPS = 8
 _AHEAD_LIKELY = 0.96  # where a camera is about to come
 _USUAL_SPREAD = 150
 _TWO_ROUNDS = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 2, 1)  # a third one moves nothing visible
-
-
-def focal_px(size: tuple[int, int]) -> float:
-    """Return the focal length in pixels of (width, height): a lens that sees 58° across the longer side."""
-    return 0.9 * max(size)
-
-
-def camera_height_m(horizon: float) -> float:
-    """Return an eye's height when the horizon is well within the picture, else that of an upper floor."""
-    return 1.6 if horizon > 0.2 else 6.0
 
 
 @dataclass(frozen=True)
@@ -249,84 +237,6 @@ def trust_in(ground: Map, frame: Planes, colours: GroundColours, layout: Layout)
     if not layout.walked_on:
         terms.append((0.45 - high) / 0.25)
     return float(np.prod(np.clip(terms, 0, 1)))
-
-
-def horizon_of(ground: Map, sky: Map, heading: Heading | None = None) -> float:
-    """Return the horizon's row: a heading's, else under the sky, else above where the ground ends.
-
-    The last is a guess: a camera that sees ground up to its upper edge looks down from high up.
-    """
-    if heading is not None:
-        return heading.horizon
-    height = ground.shape[0]
-    covered = (ground > 0.5).mean(axis=1)
-    rows = np.flatnonzero(covered > 0.08)
-    top = float(rows[0]) / height if rows.size else 0.5
-    if (sky > 0.5).any():
-        lowest = height - np.argmax((sky > 0.5)[::-1], axis=0)
-        under_sky = quantile(lowest[(sky > 0.5).any(axis=0)], 0.8) / height
-        return float(min(under_sky + 0.03, max(top, 0.02)))
-    return float(top - 0.12 - max(0.0, 0.25 - top))
-
-
-def metres_to(
-    ground: Map, sky: Map, horizon: float, height_m: float, size: tuple[int, int], *, ahead: bool = False
-) -> Map:
-    """Return metres: on flat ground by the row, above it by where a thing stands on the ground.
-
-    Z = f·H / (row - horizon), a level camera's view of a plane (Hartley and Zisserman, §8); f for a 58°
-    lens, H 1.6 m when the horizon is well within the picture and 6 m when the camera looks down. Under a
-    moving camera the horizon's row is followed, and H stays. Things are taken to be no higher than a van;
-    what is seen above one stands behind it, as far away as what is seen beside it; to a camera that moves
-    `ahead` at least as far as a tree of usual height that reaches up to the sky there.
-    """
-    height, width = ground.shape
-    focal = focal_px(size) / size[1] * height
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    below = np.maximum(rows - horizon * height, height * 0.012)
-    by_row = np.minimum(focal * height_m / below, FAR_M)
-    # What is ground within a thing, a pane in a black car, is none.
-    island = np.ones((max(1, width // 32) | 1, max(1, width // 32) | 1), np.uint8)
-    seen = cv2.morphologyEx((ground > 0.5).astype(np.uint8), cv2.MORPH_OPEN, island)
-    is_ground: NDArray[Any] = seen.astype(bool)
-    contact = np.where(is_ground, rows, height - 1)[::-1]
-    contact = np.minimum.accumulate(contact, axis=0)[::-1]
-    stands_on_ground = np.maximum.accumulate(is_ground[::-1], axis=0)[::-1]
-    behind_m = 1 / _nearness_behind(is_ground, by_row)
-    if ahead:
-        behind_m = np.maximum(behind_m, _tree_m(sky, horizon, focal))
-    depth = np.where(stands_on_ground, by_row[contact.astype(np.intp), 0], np.minimum(by_row, behind_m))
-    high_m = (contact - rows) * depth * np.float32(1 / focal)
-    behind = np.clip((high_m - _VAN_M) * np.float32(1 / 0.8), 0, 1)
-    depth = 1 / ((1 - behind) / depth + behind / behind_m)
-    depth = depth * (1 - sky) + FAR_M * sky
-    smooth: Map = cv2.blur(depth.astype(np.float32), (max(3, width // 40) | 1, 3))
-    return smooth
-
-
-def _tree_m(sky: Map, horizon: float, focal: float) -> Map:
-    """Return how far away, column by column, a tree of usual height stands that reaches up to the sky."""
-    height, width = sky.shape
-    is_sky = sky > 0.5
-    skyline = np.where(is_sky.any(axis=0), height - is_sky[::-1].argmax(axis=0), 0)[None].astype(np.float32)
-    above = cv2.blur(horizon * height - skyline, (max(1, width // 8) | 1, 1))
-    away: Map = np.minimum(focal * _TREE_M / np.maximum(above, 1.0), FAR_M) * (above > 0)
-    return away
-
-
-def _nearness_behind(is_ground: NDArray[Any], by_row: Map) -> Map:
-    """Return 1 by the distance in metres, column by column, of where the ground ends, past what is narrow.
-
-    Where a column shows none, it is that of those beside it.
-    """
-    width = is_ground.shape[1]
-    near, wide = ((max(1, width // part) | 1, 1) for part in (8, 4))
-    seen = is_ground.max(axis=0, keepdims=True).astype(np.float32)
-    nearness = (seen / by_row[is_ground.argmax(axis=0), 0]).astype(np.float32)
-    beside = cv2.blur(nearness, wide) / np.maximum(cv2.blur(seen, wide), 0.01)
-    nearness += (1 - seen) * beside
-    ends: Map = cv2.blur(cv2.morphologyEx(nearness, cv2.MORPH_OPEN, np.ones(near[::-1])), near)
-    return np.maximum(ends, np.float32(1 / FAR_M))
 
 
 def _bins(frame: Planes) -> NDArray[np.intp]:

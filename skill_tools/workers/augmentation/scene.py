@@ -21,17 +21,14 @@ import numpy as np
 
 from skill_tools.workers.augmentation.background import is_still, median
 from skill_tools.workers.augmentation.boxes import Box
+from skill_tools.workers.augmentation.distance import camera_height_m, focal_px, horizon_of, metres_to
 from skill_tools.workers.augmentation.ground import (
     Contrast,
     GroundColours,
     Layout,
     areas_of,
-    camera_height_m,
     components,
-    focal_px,
     guided,
-    horizon_of,
-    metres_to,
     spared,
     trust_in,
     where_above,

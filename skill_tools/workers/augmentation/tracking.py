@@ -11,13 +11,12 @@ from threading import RLock
 import cv2
 import numpy as np
 
+from skill_tools.workers.augmentation.distance import horizon_of, metres_to
 from skill_tools.workers.augmentation.ground import (
     Contrast,
     GroundColours,
     Layout,
     areas_of,
-    horizon_of,
-    metres_to,
     spared,
     trust_in,
 )

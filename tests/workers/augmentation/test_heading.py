@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from skill_tools.workers.augmentation.ground import metres_to
+from skill_tools.workers.augmentation.distance import metres_to
 from skill_tools.workers.augmentation.heading import Heading, heading_of
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, shrunk, understand

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from skill_tools.workers.augmentation.distance import FAR_M
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix, stops_toward, tint_of
 from skill_tools.workers.augmentation.effects.lamplight import illuminance, lamp_lit
 from skill_tools.workers.augmentation.effects.shining import Exposure, Shining
 from skill_tools.workers.augmentation.effects.veils import Change, FixedVeil, SteadyVeil, Veil, depth_of
-from skill_tools.workers.augmentation.ground import FAR_M
 from skill_tools.workers.augmentation.planes import Levels
 from skill_tools.workers.augmentation.scene import Scene, View
 

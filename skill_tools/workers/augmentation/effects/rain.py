@@ -7,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from skill_tools.workers.augmentation.distance import focal_px
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
 from skill_tools.workers.augmentation.effects.clouds import overcast
 from skill_tools.workers.augmentation.effects.particles import (
@@ -20,7 +21,6 @@ from skill_tools.workers.augmentation.effects.particles import (
 )
 from skill_tools.workers.augmentation.effects.splashes import Splashes, splashes_ahead
 from skill_tools.workers.augmentation.effects.veils import Change, SteadyVeil, depth_of
-from skill_tools.workers.augmentation.ground import focal_px
 from skill_tools.workers.augmentation.planes import Plane
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.vocabulary import drawn_seed

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skill_tools.workers.augmentation.distance import camera_height_m, focal_px
 from skill_tools.workers.augmentation.effects.ground_plane import paved
 from skill_tools.workers.augmentation.effects.particles import Specks
-from skill_tools.workers.augmentation.ground import camera_height_m, focal_px
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, as_codes, rounded
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 

@@ -121,7 +121,7 @@ _UNDERSTOOD = {
     "Whether it is ground": (ground, "trust_in"),
     "Posts": (ground, "_upright"),
     "A camera that moves ahead": (heading, "heading_of"),
-    "Its own vehicle": (heading, "_own_vehicle"),
+    "Its vehicle": (heading, "_own_vehicle"),
     "Horizon": (distance, "horizon_of"),
     "Distance": (distance, "metres_to"),
     "What falls already": (scene, "_something_falls"),
@@ -205,7 +205,8 @@ def _docstring(effect: Effect) -> str:
 
 
 def _said(thing: object) -> str:
-    paragraphs = [" ".join(part.split()) for part in (inspect.getdoc(thing) or "").split("\n\n")]
+    text, _, _ = (inspect.getdoc(thing) or "").partition("\n\nArgs:")
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     first = re.sub(r"^(Return|Tell|Yield) ", "", paragraphs[0])
     return " ".join([first[:1].upper() + first[1:], *paragraphs[1:]])
 

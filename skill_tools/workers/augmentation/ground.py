@@ -133,6 +133,7 @@ class GroundColours:
     Pixels low in the picture are taken for ground and those high up for something else; their colour
     histograms then judge every pixel, and the split is repeated with that verdict, as in likelihood-based
     road detection (Alvarez and Lopez, "Road Detection Based on Illuminant Invariance", IEEE T-ITS 2011).
+    Before a camera that moves ahead the nearest ten metres are ground, and what is above the horizon isn't.
     A colour that is rare on the ground is rather that of a thing which stands there. Walls of the ground's
     own colour pass for ground; a floor unlike what is seen at the bottom doesn't.
     """
@@ -352,7 +353,7 @@ def _soft_ground(belief: Map, frame: Planes, closed: Map) -> Map:
 
 
 def spared(ground: Map, frame: Planes, *, still: bool = False) -> Map:
-    """Return the ground without what stands out from it: a bar, a wheel, a person.
+    """Return the ground without what stands out from it, far darker: a bar, a wheel, a person, a black car.
 
     Under a `still` camera, where it is done once, also without posts, be they bright or dark.
     """

@@ -73,7 +73,7 @@ class Heading:
 
 
 def heading_of(lumas: Sequence[Plane], focal: float) -> Heading | None:
-    """Return where a camera goes, told by the luma of some of its frames, in order; None if not ahead.
+    """Return where a camera goes that moves ahead, told by frames' luma, in order; None if it doesn't.
 
     What it moves toward stays where it is while all else spreads from there, its focus of expansion. On level
     ground that lies on the horizon, whatever hills or trees hide it. The direction is that of the essential
@@ -151,10 +151,10 @@ def _row_ahead(
 
 
 def _own_vehicle(lumas: Sequence[Plane]) -> Map:
-    """Return 1 below an edge low in the picture that stays where it is, from side to side, while all moves.
+    """Return where the camera's own vehicle is, 1: below an edge that stays where it is while all else moves.
 
-    The edge is the smooth path of the greatest steady contrast, by dynamic programming; of two, as a bonnet
-    has with its rim, it is the upper.
+    It lies low in the picture, from side to side: the smooth path of the greatest steady contrast, by
+    dynamic programming; of two, as a bonnet has with its rim, it is the upper.
     """
     rows, columns = lumas[0].shape
     first, across = int(_OWN_FROM * rows), columns // _SLOPE

@@ -400,7 +400,7 @@ def _something_falls(samples: Sequence[Planes], background: Planes) -> bool:
 def sky_in(frame: Planes, levels: Levels) -> Map:
     """Return where the sky is: smooth, bright and grey to blue or as blue as air, at the upper edge.
 
-    Over snow or sunlit walls a clear sky isn't bright, but has the colour of scattered light: about .65 of Cb
+    Over snow or sunlit walls a clear sky is dark, but has the colour of scattered light: .4 to 1.15 of Cb
     is missing from Cr, as hardly any paint has it. It must stay above the lower quarter, or it is an object
     that fills the view. Night and sunset skies aren't recognised and are then treated like anything else that
     is far away.

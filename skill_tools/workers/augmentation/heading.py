@@ -78,7 +78,8 @@ def heading_of(lumas: Sequence[Plane], focal: float) -> Heading | None:
     What it moves toward stays where it is while all else spreads from there, its focus of expansion. On level
     ground that lies on the horizon, whatever hills or trees hide it. The direction is that of the essential
     matrix between frames (Nistér, "An Efficient Solution to the Five-Point Relative Pose Problem", IEEE PAMI
-    2004), which tells it from a turn of the camera; several pairs of frames have to agree.
+    2004), which tells it from a turn of the camera, found by USAC (Raguram and others, IEEE PAMI 2013);
+    several pairs of frames have to agree.
 
     Args:
         lumas: Small frames, some tens of milliseconds apart.
@@ -90,8 +91,8 @@ def heading_of(lumas: Sequence[Plane], focal: float) -> Heading | None:
 
 def _horizon_ahead(lumas: Sequence[Plane], focal: float) -> float | None:
     pairs, rows = _pairs(len(lumas)), list[float]()
-    for failures, (first, second) in enumerate(pairs):
-        if failures - len(rows) > _MOST_FAILURES:
+    for looked_at, (first, second) in enumerate(pairs):
+        if looked_at - len(rows) > _MOST_FAILURES:
             return None
         points = _followed(lumas[first], lumas[second])
         row = None if points is None else _row_ahead(*points, focal, lumas[first].shape)
@@ -161,11 +162,7 @@ def _own_vehicle(lumas: Sequence[Plane]) -> Map:
     own = np.zeros((rows, columns), np.float32)
     if rows - first < 4 or len(lumas) < 4 or across < 4:
         return own
-    bands = [cv2.blur(luma[first:], (5, 3)) for luma in lumas]
-    edges = np.stack([np.abs(cv2.Sobel(band, cv2.CV_32F, 0, 1, scale=1 / 8)) for band in bands])
-    steadily = int(_STEADY * len(edges))
-    steady = np.minimum(np.partition(edges, steadily, axis=0)[steadily], _SHARPEST)
-    steady = cv2.resize(steady, (across, len(steady)), interpolation=cv2.INTER_AREA)
+    steady = _steady_edges([luma[first:] for luma in lumas], across)
     lower = cv2.dilate(steady, np.ones((_RIM, 1)), anchor=(0, 0), borderValue=0)
     path = _path(steady + 0.5 * lower)
     sharp = steady[path, np.arange(across)]
@@ -174,6 +171,16 @@ def _own_vehicle(lumas: Sequence[Plane]) -> Map:
     edge = cv2.resize(path.astype(np.float32)[None], (columns, 1), interpolation=cv2.INTER_LINEAR)
     own[np.arange(rows)[:, None] >= first - 1 + np.rint(edge)] = 1
     return own
+
+
+def _steady_edges(bands: Sequence[Plane], columns: int) -> Map:
+    """Return how strong most bands have an edge from row to row, at so many columns, up to a limit."""
+    soft = [cv2.blur(band, (5, 3)) for band in bands]
+    edges = np.stack([np.abs(cv2.Sobel(band, cv2.CV_32F, 0, 1, scale=1 / 8)) for band in soft])
+    rank = int(_STEADY * len(edges))
+    steady = np.minimum(np.partition(edges, rank, axis=0)[rank], _SHARPEST)
+    narrow: Map = cv2.resize(steady, (columns, len(steady)), interpolation=cv2.INTER_AREA)
+    return narrow
 
 
 def _path(gains: Map) -> NDArray[np.intp]:

@@ -133,7 +133,7 @@ class GroundColours:
     Pixels low in the picture are taken for ground and those high up for something else; their colour
     histograms then judge every pixel, and the split is repeated with that verdict, as in likelihood-based
     road detection (Alvarez and Lopez, "Road Detection Based on Illuminant Invariance", IEEE T-ITS 2011).
-    Before a camera that moves ahead the nearest ten metres are ground, and what is above the horizon isn't.
+    Before a camera that moves ahead the nearest metres are ground, and what is above the horizon isn't.
     A colour that is rare on the ground is rather that of a thing which stands there. Walls of the ground's
     own colour pass for ground; a floor unlike what is seen at the bottom doesn't.
     """

@@ -26,6 +26,7 @@ _AGREE, _LEAST = 0.04, 0.1  # of the height
 _AHEAD = 0.95  # part of the motion that is along the axis of the lens
 _SHARE, _PARALLAX_PX = 0.25, 1.0
 _LANE = 0.42  # of the width: half of the lane at the picture's lower edge
+_NEAR = 0.7  # of the way from the horizon to the picture's lower edge
 _OWN_FROM = 0.72  # of the height; a vehicle that hides more of the road isn't looked for
 _STEADY = 0.2  # quantile: four fifths of the frames show the edge
 _SHARPEST, _SHARP, _SEEN = 8.0, 2.5, 0.75
@@ -62,9 +63,9 @@ class Heading:
 
     @cached_property
     def near(self) -> Map:
-        """The nearer half of the lane in the picture, some ten metres, on which hardly anything can stand."""
+        """The nearest part of the lane, some seven metres, on which hardly anything can stand."""
         near: Map = self.lane.copy()
-        near[: int((1 + self.horizon) / 2 * len(near))] = 0
+        near[: int((self.horizon + _NEAR * (1 - self.horizon)) * len(near))] = 0
         return near
 
     def halved(self) -> Heading:

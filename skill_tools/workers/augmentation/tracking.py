@@ -23,7 +23,7 @@ from skill_tools.workers.augmentation.ground import (
 from skill_tools.workers.augmentation.heading import heading_of
 from skill_tools.workers.augmentation.odometry import Motion, Odometer, Pose
 from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View, shrunk, sky_in
+from skill_tools.workers.augmentation.scene import Geometry, Scene, View, apart, shrunk, sky_in
 
 FOLLOWED_EVERY_S = 0.09
 """How often what changes slowly is looked at under a moving camera: every third frame at 30 a second."""
@@ -34,7 +34,8 @@ _HEADED_EVERY_S = 5.0  # a vehicle's camera hardly nods
 _LOOKS_AHEAD = 8  # by which it is told where the camera goes
 _LEARNED = 0.5  # share of it in what is then known
 _NEAR = 0.75  # of the height; what is below lies right before the camera
-_CHANGED = 0.75  # of the usual probability of ground there
+_STANDING_CODES = 1.5  # a pixel; noise is some half of it, a slow drive three times as much
+_CHANGED, _LANE_CHANGED = 0.75, 0.5  # of the usual probability of ground there
 _GROUNDS_COLOUR, _PASSAGE = 0.6, 0.3  # probabilities of ground, above which a colour isn't the sky's
 
 
@@ -175,14 +176,19 @@ class _Lookout:
         """Learn what the ground's colours are where the camera has come to.
 
         Now and then, and as soon as what lies right before the camera no longer has the colours of before:
-        they are then taken as they are.
+        they are then taken as they are. Not while the camera stands: what is right before it then is the car
+        in front as a rule.
         """
+        if self._stands():
+            return
         if self._learned_s is None:
             self._learned_s = time_s
         since_s = time_s - self._learned_s
         near = self._likely_near(likely)
         self._usual_near = max(self._usual_near, near)
-        changed = since_s >= _LEARNED_AT_MOST_EVERY_S and near < _CHANGED * self._usual_near
+        # A car that one stops behind is half as wide as the lane, another road is as wide.
+        changes = near < (_CHANGED if self._heading is None else _LANE_CHANGED) * self._usual_near
+        changed = since_s >= _LEARNED_AT_MOST_EVERY_S and changes
         if not changed and since_s < _LEARNED_EVERY_S:
             return
         self._learned_s, self._usual_near = time_s, 0.0
@@ -196,6 +202,12 @@ class _Lookout:
             self._horizon = self._heading.horizon
             self.geometry = replace(self.geometry, horizon=self._horizon)
         self._trust += _LEARNED * (trust - self._trust)
+
+    def _stands(self) -> bool:
+        """Tell whether the lower half of the picture is as it was when it was last looked at."""
+        *earlier, now = self._lumas
+        low = np.s_[len(now) // 2 :]
+        return bool(earlier) and apart(earlier[-1][low], now[low]) < _STANDING_CODES
 
     def _likely_near(self, likely: Map) -> float:
         """Return how likely ground is right before the camera, by colours alone."""

@@ -24,9 +24,9 @@ BONNET = 60, 30, 90
 class Drive:
     """A drive on a straight road between trees and hills, as a camera behind a windscreen sees it."""
 
-    def __init__(self, *, horizon: float = 0.55, bonnet: bool = False, car: bool = False) -> None:
+    def __init__(self, *, horizon: float = 0.55, bonnet: bool = False, car_m: float = 0) -> None:
         rng = np.random.default_rng(3)
-        self._row, self._bonnet, self._car = horizon * HEIGHT, bonnet, car
+        self._row, self._bonnet, self.car_m = horizon * HEIGHT, bonnet, car_m
         self._road = cv2.resize(rng.normal(0, 7, (1500, 90)), None, fx=2, fy=2).astype(np.float32)
         places = [(side, ahead) for ahead in range(4, 150, 5) for side in (-1, 1)]
         self._trees = [
@@ -42,8 +42,8 @@ class Drive:
         self._pave(image, gone)
         for across, ahead, pattern in self._trees:
             self._stand(image, across, ahead - gone, (3.0, 7.0), pattern)
-        if self._car:
-            self._stand(image, 0.4, 14.0, (1.8, 1.5), np.full((20, 24, 3), (150, 40, 30), np.uint8))
+        if self.car_m:
+            self._stand(image, 0.2, self.car_m, (1.8, 1.5), np.full((20, 24, 3), (150, 40, 30), np.uint8))
         if self._bonnet:
             cv2.ellipse(image, (WIDTH // 2, HEIGHT + 40), (320, 56), 0, 0, 360, BONNET, -1)
         return image
@@ -70,17 +70,18 @@ class Drive:
         if ahead < 2:
             return
         scale = FOCAL / ahead
-        left = WIDTH / 2 + (across - size_m[0] / 2) * scale
-        foot = self._row + CAMERA_M * scale
-        view = np.array(
-            [
-                [size_m[0] * scale / pattern.shape[1], 0, left],
-                [0, size_m[1] * scale / pattern.shape[0], foot - size_m[1] * scale],
-            ]
-        )
-        where = np.full(pattern.shape[:2], 255, np.uint8)
-        seen = cv2.warpAffine(where, view, SIZE) > 127
-        image[seen] = cv2.warpAffine(pattern, view, SIZE, borderMode=cv2.BORDER_REPLICATE)[seen]
+        wide, high = size_m[0] * scale, size_m[1] * scale
+        left, top = WIDTH / 2 + across * scale - wide / 2, self._row + CAMERA_M * scale - high
+        first, last = max(0, int(left)), min(WIDTH, int(left + wide) + 2)
+        upper, lower = max(0, int(top)), min(HEIGHT, int(top + high) + 2)
+        if first >= last or upper >= lower:
+            return
+        rows, columns = pattern.shape[:2]
+        view = np.array([[wide / columns, 0, left - first], [0, high / rows, top - upper]])
+        size = last - first, lower - upper
+        seen = cv2.warpAffine(np.full((rows, columns), 255, np.uint8), view, size) > 127
+        shown = cv2.warpAffine(pattern, view, size, borderMode=cv2.BORDER_REPLICATE)
+        image[upper:lower, first:last][seen] = shown[seen]
 
 
 def _leaves(spots: np.ndarray) -> np.ndarray:
@@ -137,7 +138,7 @@ def test_the_road_ahead_is_ground_up_to_the_horizon() -> None:
 
 def test_a_car_ahead_stands_where_its_wheels_are() -> None:
     """A car is no ground and all of it is equally far, though it reaches above the horizon."""
-    scene = understood(Drive(car=True))
+    scene = understood(Drive(car_m=14))
     foot, middle = int(0.55 * HEIGHT + CAMERA_M * FOCAL / 14), WIDTH // 2 + 8
     body = np.s_[foot - 24 : foot - 4, middle - 10 : middle + 10]
     assert scene.geometry.ground[body].mean() < 0.15
@@ -157,7 +158,7 @@ def test_a_way_ahead_is_found_later_as_well() -> None:
     assert scene.heading is None
     assert scene.geometry.trust == 0
     tracker = Tracker(scene)
-    geometry = [laid_on(tracker.look(drive.small(index), index, index / FPS)) for index in range(200)][-1]
+    geometry = [laid_on(tracker.look(drive.small(index), index, index / FPS)) for index in range(150)][-1]
     assert geometry.trust > 0.5
     assert geometry.horizon == pytest.approx(0.55, abs=0.04)
     assert geometry.ground[150:, 120:200].mean() > 0.9
@@ -167,6 +168,17 @@ def laid_on(view: View) -> Geometry:
     """Return what a frame shows to somebody who lays something on the ground, and so has it followed."""
     _ = view.pose
     return view.geometry
+
+
+def test_a_car_is_no_ground_when_the_camera_stops_behind_it() -> None:
+    """What is right before a camera that stands isn't learned as the ground's."""
+    stops = Drive(car_m=5.5).small(65)
+    smalls = [*map(Drive().small, range(65)), *[stops] * 95]
+    tracker = Tracker(understand(smalls[:32:2], SIZE, Levels()))
+    looks = [tracker.look(small, index, index / FPS) for index, small in enumerate(smalls)]
+    ground = [laid_on(look) for look in looks][-1].ground
+    foot, middle = int(0.55 * HEIGHT + CAMERA_M * FOCAL / 5.5), WIDTH // 2 + 10
+    assert ground[foot - 50 : foot - 6, middle - 30 : middle + 30].mean() < 0.2
 
 
 def test_what_is_high_is_as_far_as_what_is_beside_it() -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -17,6 +17,8 @@ from skill_tools.workers.augmentation.scene import small_size
 _WIDEST = 960
 _GROUND_STEP = 2
 _FEW_PX = 5
+_SPECK_CODES = 8.0
+_MANY_ROWS = 400
 _STEEPEST = 255  # which 16 bits can hold the square of
 
 
@@ -60,8 +62,6 @@ class Statistics:
     colourfulness: float
     warmth: float
     """Mean Cr - Cb by mean luma, over what is grey in the source: the colour of the light."""
-    grain: float
-    """Mean absolute difference of luma from its neighbours to the sides, off the ground."""
     ground: float
     """Mean luma of the ground."""
 
@@ -76,6 +76,7 @@ class Evaluation:
     _appeared: list[tuple[float, float]] = field(default_factory=list)
     _statistics: list[tuple[Statistics, Statistics]] = field(default_factory=list)
     _patterns: list[float] = field(default_factory=list)
+    _specks: list[float] = field(default_factory=list)
 
     def see(self, before: Planes, after: Planes, ground: Map) -> None:
         """Take a frame of the source and of the variant into account; `ground` is of the small size."""
@@ -83,13 +84,9 @@ class Evaluation:
             self._appeared.append(edge_agreement(before.y, after.y, self.check))
         source, variant = (planes.shrunk(*small_size(planes.size)) for planes in (before, after))
         grey = _without_lamps(_greyest(source, self.levels), source.y, variant.y)
-        grain = _grain((before.y, after.y), ground)
-        self._statistics.append(
-            (
-                statistics(source, self.levels, ground, grey, grain[0]),
-                statistics(variant, self.levels, ground, grey, grain[1]),
-            )
-        )
+        was, now = (statistics(each, self.levels, ground, grey) for each in (source, variant))
+        self._statistics.append((was, now))
+        self._specks.append(_specks(before.y, after.y, ground, now.contrast / max(was.contrast, 1e-3)))
         self._patterns.append(_pattern_change(source.y, variant.y, ground))
 
     def edges(self) -> EdgeScore | None:
@@ -105,7 +102,7 @@ class Evaluation:
         """Return for each variable whether its value is seen."""
         if not self._statistics:
             return {}
-        change = _Change.over(self._statistics, self._patterns)
+        change = _Change.over(self._statistics, self._patterns, self._specks)
         return {
             variable: _judge(variable, value, change, self.values) for variable, value in self.values.items()
         }
@@ -136,11 +133,8 @@ def edge_agreement(before: Plane, after: Plane, check: HallucinationCheck) -> tu
     return _share_near(edges[1], edges[0], tolerance), _share_near(edges[0], edges[1], tolerance)
 
 
-def statistics(small: Planes, levels: Levels, ground: Map, grey: Map, grain: float) -> Statistics:
-    """Measure a frame at the small size, its warmth where the source is `grey` (1, else 0).
-
-    `grain`, in codes, is measured at its own size.
-    """
+def statistics(small: Planes, levels: Levels, ground: Map, grey: Map) -> Statistics:
+    """Measure a frame at the small size, its warmth where the source is `grey` (1, else 0)."""
     luma, blue, red = (plane.astype(np.float32) for plane in (small.y, small.u, small.v))
     dark, median, light = (levels.unit(code) for code in percentiles(small.y, (5, 50, 95)))
     side = luma.shape[1] // 12 | 1
@@ -155,24 +149,27 @@ def statistics(small: Planes, levels: Levels, ground: Map, grey: Map, grain: flo
         deviation / levels.luma_span / max(levels.unit(mean), 0.02),
         float(cv2.magnitude(blue - 128, red - 128).mean()) / levels.chroma_span,
         warm / max(lit, 0.05),
-        grain / levels.luma_span,
         on_ground,
     )
 
 
-def _grain(lumas: Sequence[Plane], ground: Map) -> list[float]:
-    """Return for lumas of one size by how many codes a pixel differs from its row around it, off the ground.
+def _specks(before: Plane, after: Plane, ground: Map, contrast: float) -> float:
+    """Return which share of a variant is lighter than its row around it, and by more than the source is.
 
-    What falls is looked for where no cover of the ground can hide the picture's own grain. Every other row
-    tells enough.
+    A drop or flake lightens a few pixels, where a change of light changes all detail of a place alike. It is
+    looked for off the ground, where nothing is laid, at codes that go with the contrast that is left.
+    Every fourth row tells enough of a large picture.
     """
-    every_other = [luma[::2] for luma in lumas]
-    off_ground = np.where(ground < 0.5, np.uint8(255), np.uint8(0))
-    where = cv2.resize(off_ground, every_other[0].shape[::-1], interpolation=cv2.INTER_NEAREST)
-    if cv2.countNonZero(where) <= 0.05 * where.size:
-        where[:] = 255
-    count = cv2.countNonZero(where)
-    return [cv2.norm(rows, cv2.blur(rows, (5, 1)), cv2.NORM_L1, where) / count for rows in every_other]
+    step = 4 if len(before) >= _MANY_ROWS else 2
+    rows = [plane[::step].astype(np.float32) for plane in (before, after)]
+    source, variant = (part - cv2.blur(part, (9, 1)) for part in rows)
+    window = (31, 7)
+    factor = cv2.blur(source * variant, window) / (cv2.blur(source * source, window) + 1.0)
+    lighter = variant - factor * source > _SPECK_CODES * min(contrast, 1.0)
+    off_ground = cv2.resize(ground, rows[0].shape[::-1], interpolation=cv2.INTER_NEAREST) < 0.5
+    if off_ground.mean() <= 0.05:
+        off_ground[:] = True
+    return float(lighter[off_ground].mean())
 
 
 @dataclass(frozen=True)
@@ -180,9 +177,12 @@ class _Change:
     before: Statistics
     after: Statistics
     pattern: float
+    specks: float
 
     @classmethod
-    def over(cls, pairs: list[tuple[Statistics, Statistics]], patterns: list[float]) -> _Change:
+    def over(
+        cls, pairs: list[tuple[Statistics, Statistics]], patterns: list[float], specks: list[float]
+    ) -> _Change:
         names = Statistics.__dataclass_fields__
         mean = [
             Statistics(
@@ -190,7 +190,7 @@ class _Change:
             )
             for side in (0, 1)
         ]
-        return cls(mean[0], mean[1], float(np.mean(patterns)))
+        return cls(mean[0], mean[1], float(np.mean(patterns)), float(np.mean(specks)))
 
     def ratio(self, name: str) -> float:
         return float(getattr(self.after, name) / max(getattr(self.before, name), 1e-3))
@@ -223,13 +223,8 @@ def _changed(name: str, low: float, high: float) -> _Rule:
     return lambda c: (low <= c.ratio(name) <= high, {f"{name}_ratio": c.ratio(name)})
 
 
-def _grainier(limit: float) -> _Rule:
-    def rule(c: _Change) -> tuple[bool, dict[str, float]]:
-        # Grain is judged against the contrast that is left for it to show in.
-        ratio = c.ratio("grain") / max(min(c.ratio("contrast"), 1.0), 0.05)
-        return ratio >= limit, {"grain_ratio": ratio}
-
-    return rule
+def _speckled(limit: float) -> _Rule:
+    return lambda c: (c.specks >= limit, {"specks": c.specks})
 
 
 def _redrawn(limit: float) -> _Rule:
@@ -249,9 +244,9 @@ def _all(*rules: _Rule) -> _Rule:
 _RULES: Mapping[tuple[str, str], _Rule] = {
     ("weather", "clear"): _changed("colourfulness", 1.04, 9.0),
     ("weather", "overcast"): _changed("relief", 0.0, 0.97),
-    ("weather", "rain"): _grainier(1.03),
+    ("weather", "rain"): _speckled(0.0015),
     ("weather", "fog"): _changed("contrast", 0.0, 0.92),
-    ("weather", "snow"): _grainier(1.05),
+    ("weather", "snow"): _speckled(0.0015),
     ("time_of_day", "sunrise"): _warmer(0.01),
     ("time_of_day", "morning"): _warmer(0.004),
     ("time_of_day", "midday"): _brighter(1.04),

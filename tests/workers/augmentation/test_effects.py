@@ -81,6 +81,26 @@ def test_each_value_is_seen_and_moves_no_edge(shot: Shot, variable: str, value: 
     assert {name: verdict for name, verdict in evaluation.attributes().items() if not verdict.passed} == {}
 
 
+@pytest.mark.parametrize("weather", ["rain", "snow"])
+def test_what_falls_is_seen_before_leaves(make_street: Callable[..., Path], weather: str) -> None:
+    """Before leaves, which have more detail than flakes, falling is told from a mere change of light."""
+    shot = Shot(make_street())
+    leaves = np.random.default_rng(4).integers(-20, 21, (60, 192))
+    for frame in shot.frames:
+        frame.y[:60] = np.clip(frame.y[:60] + leaves, 16, 235)
+    assert seen(shot, {"weather": weather}, weather)
+    assert not seen(shot, {"weather": "overcast"}, weather)
+
+
+def seen(shot: Shot, sampled: Mapping[str, str], weather: str) -> bool:
+    """Return whether a weather is found in a variant, whatever was asked of that."""
+    frames, views = shot.rendered(sampled)
+    evaluation = Evaluation(HallucinationCheck(), LEVELS, {"weather": weather})
+    for at in (0, 5, 11):
+        evaluation.see(shot.frames[at], frames[at], views[at].geometry.ground)
+    return evaluation.attributes()["weather"].passed
+
+
 @pytest.mark.parametrize("row", range(3))
 def test_a_picture_of_few_pixels_is_evaluated(row: int) -> None:
     """Where all that isn't ground is a row that isn't looked at, the whole picture is."""

@@ -31,8 +31,14 @@ def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # 
     return Parts(shading=_new_sky(scene, 0.42 * strength, 0.66, (0.13, -0.075)), grade=grade)
 
 
-def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - see clear
-    """Return a closed cloud cover: soft light without a side, cool and pale.
+def overcast(
+    scene: Scene,
+    strength: float,
+    rng: np.random.Generator,  # noqa: ARG001 - see clear
+    *,
+    closed: float = 0.85,
+) -> Parts:
+    """Return a cloud cover, `closed` as far at full strength: soft light without a side, cool and pale.
 
     The sun's part of the illumination goes: large-scale contrast (shadows against sunlit places) is
     compressed while texture stays, by splitting luma into an edge-keeping base and detail (Durand and
@@ -50,7 +56,7 @@ def overcast(scene: Scene, strength: float, rng: np.random.Generator) -> Parts: 
     )
     shading: tuple[Veil, ...] = (
         Flattening(scene, base_contrast),
-        *_new_sky(scene, 0.85 * strength, 0.74, (0.0, 0.0)),
+        *_new_sky(scene, min(0.95, closed * strength), 0.74, (0.0, 0.0)),
     )
     return Parts(shading=shading, grade=grade, parameters={"base_contrast": base_contrast})
 

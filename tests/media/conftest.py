@@ -54,6 +54,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    "--no-startup-window",  # whose new-tab page now and then keeps two cores busy until the end
     "--remote-debugging-pipe",
 )
 PATIENCE_S = 30.0

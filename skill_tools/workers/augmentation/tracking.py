@@ -207,7 +207,7 @@ class _Lookout:
         """Tell whether the lower half of the picture is as it was when it was last looked at."""
         *earlier, now = self._lumas
         low = np.s_[len(now) // 2 :]
-        return bool(earlier) and apart(earlier[-1][low], now[low]) < _STANDING_CODES
+        return bool(earlier) and apart(earlier[-1][low], now[low]) < _STANDING_CODES / self.contrast.gain
 
     def _likely_near(self, likely: Map) -> float:
         """Return how likely ground is right before the camera, by colours alone."""

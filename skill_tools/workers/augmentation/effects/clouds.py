@@ -12,6 +12,9 @@ from skill_tools.workers.augmentation.planes import Map, Planes, halved
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.tracking import FOLLOWED_EVERY_S
 
+CLOSED = 1.7
+"""How far clouds close the sky, by the strength of rain or snow: wherever it falls, little blue is left."""
+
 
 def clear(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:  # noqa: ARG001 - effects are called alike
     """Return a clear sky: deeper contrast, fuller colours, sunlit lights and sky-lit shadows.

@@ -9,7 +9,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.distance import focal_px
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
-from skill_tools.workers.augmentation.effects.clouds import overcast
+from skill_tools.workers.augmentation.effects.clouds import CLOSED, overcast
 from skill_tools.workers.augmentation.effects.particles import (
     DRAWN_AHEAD,
     Falling,
@@ -29,7 +29,6 @@ DISTANCES_M = (1.5, 2.7, 5.0, 10.0, 18.0)
 _EXPOSURE_S = 1 / 60
 _DROP_MM = 2.0
 _LENS_MM = 2.0  # opening of the lens; as the far is in focus, each drop is blurred by as much
-_CLOSED = 1.7  # at full strength: where it rains at all, little blue is seen
 _KINDS = 32  # of streaks in a layer
 
 
@@ -47,7 +46,7 @@ def rain(scene: Scene, strength: float, rng: np.random.Generator, *, surface: st
     2007).
     """
     strength, notes = not_doubled(scene, strength)
-    cloud = overcast(scene, 0.75 * strength, rng, closed=_CLOSED)
+    cloud = overcast(scene, 0.75 * strength, rng, closed=CLOSED)
     wind, layers = shower(scene.size, strength, drawn_seed(rng))
     splashes = Splashes(scene, strength, rng, surface=surface)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from skill_tools.workers.augmentation.distance import focal_px
 from skill_tools.workers.augmentation.effects.base import Grade, Parts, Stage, mix
-from skill_tools.workers.augmentation.effects.clouds import overcast
+from skill_tools.workers.augmentation.effects.clouds import CLOSED, overcast
 from skill_tools.workers.augmentation.effects.particles import (
     DRAWN_AHEAD,
     Falling,
@@ -31,7 +31,6 @@ _VELOCITY_M_S = 1.1
 _FLAKE_MM = 5.0
 _LENS_MM = 3.0  # opening of the lens; as the far is in focus, each flake's edge is blurred by as much
 _EXPOSURE_S = 1 / 250
-_CLOSED = 1.7  # at full strength: where it snows at all, little blue is seen
 _KINDS = 32  # of flakes in a layer
 _FAR_M = 10.0
 _LEAST_PX = 0.5  # across; smaller ones from afar are part of the veil, and an encoder takes them for noise
@@ -45,7 +44,7 @@ def snow(scene: Scene, strength: float, rng: np.random.Generator) -> Parts:
     white veil after Koschmieder.
     """
     strength, notes = not_doubled(scene, strength)
-    cloud = overcast(scene, 0.9 * strength, rng, closed=_CLOSED)
+    cloud = overcast(scene, 0.9 * strength, rng, closed=CLOSED)
     wind, layers = flurry(scene.size, strength, drawn_seed(rng))
 
     def falling(sky_luma: float) -> Stage:

@@ -119,7 +119,8 @@ class _Lookout:
         self.ground = scene.geometry.ground
         """Where the frame that was last looked at shows ground."""
         self._colours, self._trust = scene.colours, scene.geometry.trust
-        self._horizon, self._heading = scene.geometry.horizon, scene.heading
+        self._heading = scene.heading
+        self._horizon = scene.geometry.horizon
         """By which distances are told; what lies on the ground is laid by that of the first frames."""
         self._lumas: deque[Plane] = deque(maxlen=_LOOKS_AHEAD)
         """Of the frames that were last looked at."""

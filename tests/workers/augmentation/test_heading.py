@@ -26,7 +26,7 @@ class Drive:
 
     def __init__(self, *, horizon: float = 0.55, bonnet: bool = False, car_m: float = 0) -> None:
         rng = np.random.default_rng(3)
-        self._row, self._bonnet, self.car_m = horizon * HEIGHT, bonnet, car_m
+        self._row, self._bonnet, self._car_m = horizon * HEIGHT, bonnet, car_m
         self._road = cv2.resize(rng.normal(0, 7, (1500, 90)), None, fx=2, fy=2).astype(np.float32)
         places = [(side, ahead) for ahead in range(4, 150, 5) for side in (-1, 1)]
         self._trees = [
@@ -42,8 +42,8 @@ class Drive:
         self._pave(image, gone)
         for across, ahead, pattern in self._trees:
             self._stand(image, across, ahead - gone, (3.0, 7.0), pattern)
-        if self.car_m:
-            self._stand(image, 0.2, self.car_m, (1.8, 1.5), np.full((20, 24, 3), (150, 40, 30), np.uint8))
+        if self._car_m:
+            self._stand(image, 0.2, self._car_m, (1.8, 1.5), np.full((20, 24, 3), (150, 40, 30), np.uint8))
         if self._bonnet:
             cv2.ellipse(image, (WIDTH // 2, HEIGHT + 40), (320, 56), 0, 0, 360, BONNET, -1)
         return image

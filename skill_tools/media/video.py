@@ -211,11 +211,11 @@ class ClipWriter:
 
         A B frame is mostly the mean of two others, weighted by how near they are in time (ITU-T H.264,
         §8.4.2.3.1). Equal weights round halves up, so that a frame midway, and what is made from it in turn,
-        gets lighter by up to half a code, which a standing camera's quiet picture shows as a flicker. Weights
-        of 1/3 and 2/3 hardly round at all: B frames come in pairs then, and none is made from another. It
-        takes no more time. For the same quality, files are as large as before where little moves, and a sixth
-        to a quarter larger where all of the picture does. Nothing changes for AV1, nor for `ultrafast`, which
-        has no B frames.
+        gets lighter by up to half a code, which a quiet picture shows as a flicker. Weights of 1/3 and 2/3
+        hardly round at all: B frames come in pairs then, and none is made from another. It takes no more
+        time. For the same quality, files are as large as before where little moves or a dashcam drives on,
+        and up to two fifths larger where a hand moves the camera. Nothing changes for AV1, nor for
+        `ultrafast`, which has no B frames.
         """
         options = self._stream.codec_context.options
         if self._stream.codec_context.name == CODECS["h264"] and self._preset != _WITHOUT_B_FRAMES:

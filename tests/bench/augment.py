@@ -24,11 +24,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,8 +55,6 @@ LARGE_PIXELS = 1920 * 1088
 LIMITS = {False: (1.10, 500), True: (1.25, 1500)}
 """Ratio and MB, by whether a clip is larger than that."""
 MIXED_LIMIT = 1.25
-
-Camera = Literal["still", "moving"]
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,9 @@ def write_moving(target: Path, size: tuple[int, int], frames: int) -> None:
             writer.write_bgr(cv2.warpAffine(picture, view, size, flags=cv2.INTER_CUBIC), index)
 
 
-def transcode(source: Path, target: Path, threads: int, camera: Camera = "still") -> None:
+def transcode(source: Path, target: Path, threads: int, *, quiet: bool = True) -> None:
     """Decode with so many threads, 0 for as many as FFmpeg likes, and encode; nothing else."""
-    with _encoding_like(target, probe(source), camera) as writer:
+    with _encoding_like(target, probe(source), quiet=quiet) as writer:
         for frame in read_frames(source, threads=threads):
             writer.write(frame)
 
@@ -208,9 +207,9 @@ def rows(folder: Path, clip: Path, wishes: tuple[Mapping[str, str], ...], rounds
         for _ in range(rounds):
             cost = measured(make, config, clip, out, wish)
             told = json.loads((out / METADATA_NAME).read_text())
-            camera: Camera = "still" if told["scenes"][0]["still"] else "moving"
+            bare_by = partial(transcode, quiet=told["scenes"][0]["quiet"])
             bare, quickest = (
-                measured(transcode, out / VIDEO_NAME, folder / "bare.mp4", threads, camera)
+                measured(bare_by, out / VIDEO_NAME, folder / "bare.mp4", threads)
                 for threads in (decoder_threads(), 0)
             )
             taken.append(Round(cost, bare, quickest))
@@ -379,10 +378,10 @@ def kornia_rain(clip: Path, target: Path) -> None:
 
 
 @contextmanager
-def _encoding_like(target: Path, info: ClipInfo, camera: Camera = "still") -> Iterator[ClipWriter]:
-    """Open a clip to be encoded as the worker does it for one like `info`, seen by such a camera."""
+def _encoding_like(target: Path, info: ClipInfo, *, quiet: bool = True) -> Iterator[ClipWriter]:
+    """Open a clip to be encoded as the worker does it for one like `info`, whose light is quiet or not."""
     with _writer(target, (info.width, info.height), info.fps, info.time_base) as writer:
-        if camera == "still":
+        if quiet:
             writer.keep_steady()
         yield writer
 

@@ -49,6 +49,7 @@ class SceneAccount:
     """What is written down of a scene and its effects: no picture of it, since a clip may have thousands."""
 
     still: bool
+    quiet: bool
     falling: bool
     ground_trust: float
     horizon: float
@@ -63,6 +64,7 @@ class SceneAccount:
         geometry = scene.geometry
         return cls(
             scene.still,
+            scene.quiet,
             scene.falling,
             geometry.trust,
             geometry.horizon,
@@ -169,7 +171,7 @@ class _Lane:
         """Make the effects fit a scene that begins, and the encoder the first one."""
         with self._timer.spent_on("understand"):
             chain = self._job.chain_for(scene)
-        if scene.still and not self.told.scenes:
+        if scene.quiet and not self.told.scenes:
             self._writer.keep_steady()
         self._relay = Relay(chain.stages)
         self.told.scenes.append(SceneAccount.of(scene, chain))

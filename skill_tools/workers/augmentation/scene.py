@@ -69,6 +69,7 @@ _LEAST_OF_INSIDE, _PASSAGE = (
 )
 _MIXED = 1  # samples
 _LEAST_SAMPLES = 6
+_QUIET_CODES = 0.7  # from sample to sample, two frames as a rule; an encoder's flicker is up to as much
 _AROUND = np.ones((5, 5), np.uint8)
 
 
@@ -141,6 +142,8 @@ class Scene:
     """Whether something falls in the source already, rain or snow; seen under a still camera alone."""
     heading: Heading | None = None
     """What is known of a camera that moves ahead."""
+    quiet: bool = False
+    """Whether the picture gets hardly lighter or darker, so that a flicker would be seen."""
 
     @property
     def focal(self) -> float:
@@ -298,7 +301,13 @@ def understand(samples: Sequence[Planes], size: tuple[int, int], levels: Levels)
         colours.coarse(),
         falling,
         heading,
+        quiet=still or _is_quiet(samples),
     )
+
+
+def _is_quiet(samples: Sequence[Planes]) -> bool:
+    lumas = [mean_luma(sample) for sample in samples]
+    return len(lumas) < 2 or float(np.abs(np.diff(lumas)).mean()) < _QUIET_CODES
 
 
 def _heading(samples: Sequence[Planes], size: tuple[int, int]) -> Heading | None:

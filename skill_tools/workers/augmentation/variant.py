@@ -240,6 +240,7 @@ def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
         "scenes": [
             {
                 "still": scene.still,
+                "quiet": scene.quiet,
                 "falling": scene.falling,
                 "ground_trust": round(scene.ground_trust, 3),
                 "horizon": round(scene.horizon, 3),

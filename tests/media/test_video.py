@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from skill_tools.errors import ClipError, InputError
 from skill_tools.media.container import prepare_mp4
 from skill_tools.media.probe import ClipInfo, probe
-from skill_tools.media.video import ClipWriter, read_frames
+from skill_tools.media.video import ClipWriter, Haste, read_frames
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets/samples/campus_walkway.mp4"
 NTSC = Fraction(30000, 1001)
@@ -97,15 +97,28 @@ def copy_of(source: Path, target: Path, **options: str) -> tuple[ClipInfo, list[
     return probe(target), writer.notes
 
 
-def test_rough_pictures_differ_little_and_show_the_same_moments() -> None:
+def test_unfiltered_pictures_differ_little_and_show_the_same_moments() -> None:
     """What is left out of decoding is some codes at the edges of blocks, and never a frame."""
-    whole, rough = (list(islice(read_frames(SAMPLE, rough=each), 24)) for each in (False, True))
+    whole, rough = (
+        list(islice(read_frames(SAMPLE, haste=Haste(unfiltered=each)), 24)) for each in (False, True)
+    )
     assert [frame.pts for frame in rough] == [frame.pts for frame in whole]
     apart = [
         np.abs(one.to_ndarray().astype(int) - other.to_ndarray())
         for one, other in zip(whole, rough, strict=True)
     ]
     assert 0 < max(each.mean() for each in apart) < 1.5
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_thinned_clip_lacks_frames_that_none_depends_on(threads: int) -> None:
+    """Half of the frames come, each as it is and at its time, and none of the others is called broken."""
+    skipped: list[str] = []
+    whole = {frame.pts: frame.to_ndarray() for frame in read_frames(SAMPLE)}
+    thinned = list(read_frames(SAMPLE, haste=Haste(thinned=True), skipped=skipped, threads=threads))
+    assert 0.3 * len(whole) < len(thinned) < 0.7 * len(whole)
+    assert all(np.array_equal(frame.to_ndarray(), whole[frame.pts]) for frame in thinned)
+    assert skipped == []
 
 
 @pytest.mark.parametrize("codec", ["h264", "av1"])

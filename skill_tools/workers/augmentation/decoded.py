@@ -10,10 +10,10 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from skill_tools.media.video import read_frames
+from skill_tools.media.video import NO_HASTE, Haste, read_frames
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.planes import Planes
-from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread
+from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread, stride
 
 _NEW = 0.3
 """Weight of a frame's difference in what is usual."""
@@ -22,15 +22,15 @@ _NEW = 0.3
 class Reading:
     """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
 
-    def __init__(self, path: Path, *, threads: int, rough: bool = False) -> None:
-        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0; `rough` or not.
+    def __init__(self, path: Path, *, threads: int, haste: Haste = NO_HASTE) -> None:
+        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0.
 
         Raises:
             ClipError: it can't be opened, or no frame of it can be decoded.
         """
         self.skipped: list[str] = []
         """A line for each broken packet met so far."""
-        frames = read_frames(path, skipped=self.skipped, threads=threads, rough=rough)
+        frames = read_frames(path, skipped=self.skipped, threads=threads, haste=haste)
         self.frames = chain([next(frames)], frames)
         """To be gone through once."""
 
@@ -71,11 +71,13 @@ class Decoded:
         return cut
 
 
-def scenes(items: Iterator[Decoded], depth: int) -> Iterator[SceneFrames]:
+def scenes(items: Iterator[Decoded], depth: int, within_s: float = math.inf) -> Iterator[SceneFrames]:
     """Yield each scene's frames; whoever doesn't go through all of a scene gets no other.
 
-    The first `depth` of them are held back for as long as it takes to understand the scene.
+    The first `depth` of them, or those `within_s`, are held back for as long as it takes to understand the
+    scene.
     """
+    every = stride(depth)
     pending = next(items, None)
     while pending is not None:
         ahead = [pending]
@@ -85,9 +87,9 @@ def scenes(items: Iterator[Decoded], depth: int) -> Iterator[SceneFrames]:
                 pending = item
                 break
             ahead.append(item)
-            if len(ahead) % 2:  # as a rule every other one is a sample, and the next is still being decoded
+            if (len(ahead) - 1) % every == 0:  # a sample as a rule, and the next is still being decoded
                 item.shrink()
-            if len(ahead) == depth:
+            if len(ahead) == depth or item.time_s - ahead[0].time_s >= within_s:
                 break
         frames = SceneFrames(ahead, items, pending)
         yield frames

@@ -243,7 +243,7 @@ def _begun(
             lane.enter(scene)
         return scene
 
-    for scene_frames in scenes(items, look_ahead(source.width, source.height)):
+    for scene_frames in scenes(items, look_ahead((source.width, source.height), source.fps)):
         # All wait for this, so a thread that goes last is not the one to do it.
         scene = at_once.submit(understood, scene_frames.samples()).result()
         scene_frames.end_with(Standpoint(scene.background) if scene.still else None)

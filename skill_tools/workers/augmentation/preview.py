@@ -28,7 +28,7 @@ from skill_tools.media.compare import Scaler, save_picture
 from skill_tools.media.contact_sheet import laid_out
 from skill_tools.media.drawing import REFERENCE_HEIGHT, Picture, Plate, plate, stamp
 from skill_tools.media.probe import ClipInfo, probe, read_header
-from skill_tools.media.video import ClipWriter
+from skill_tools.media.video import ClipWriter, Haste
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.decoded import Reading
 from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead, edited
@@ -46,7 +46,8 @@ _CELL_TEXT = 1.9  # words on a cell are this much larger, for its height, than o
 _GRID_VARIABLES = 2
 _MOST_FPS = 20  # of a film
 _SIDE_PIXELS = 250_000
-_ROUGH_FROM = 16  # times as many pixels
+_THINNED_FROM_A_S = 100_000_000  # pixels; 60 frames of 1080p, 30 of 4K
+_UNFILTERED_FROM = 4_000_000  # pixels; stills are then shown at half the size or less, films at a fourth
 _WHOLE_FROM = 1.5
 _BEHIND = 4  # edited frames that wait for the encoder
 
@@ -90,8 +91,8 @@ def preview(request: Request) -> dict[str, Any]:
     Raises:
         InputError: the clip, a variable, a value or the output's name isn't usable.
     """
-    rough = _shown_small(request)
-    info, reading = _opened(request, rough=rough)
+    haste = _haste_for(request)
+    info, reading = _opened(request, haste=haste)
     wishes = _wishes(request)
     size = (info.width, info.height)
     if request.grid:
@@ -106,7 +107,7 @@ def preview(request: Request) -> dict[str, Any]:
         size=size,
         step=_film_step(info.fps),
         reading=reading,
-        rough=rough,
+        haste=haste,
     )
     with ThreadPoolExecutor(1) as beside:
         studio = _Studio(request, info, stretch, size)
@@ -120,21 +121,23 @@ def preview(request: Request) -> dict[str, Any]:
     return studio.told(wishes)
 
 
-def _opened(request: Request, *, rough: bool) -> tuple[ClipInfo, Reading | None]:
+def _opened(request: Request, *, haste: Haste) -> tuple[ClipInfo, Reading | None]:
     """Return what the clip is, and its frames from the start unless a later moment is asked for."""
     if request.at_s:
         return probe(request.clip), None
     with ThreadPoolExecutor(1) as beside:
-        begun = beside.submit(Reading, request.clip, threads=0, rough=rough)
+        begun = beside.submit(Reading, request.clip, threads=0, haste=haste)
         return probe(request.clip), begun.result()
 
 
-def _shown_small(request: Request) -> bool:
-    """Tell whether frames are shown so small that nobody sees how exactly they were decoded."""
-    if request.kind == "still" or request.alone:
-        return False
+def _haste_for(request: Request) -> Haste:
+    """Return what may be left out of decoding the clip that is asked for."""
     header = read_header(request.clip)
-    return header.width * header.height >= _ROUGH_FROM * _SIDE_PIXELS
+    pixels = header.width * header.height
+    return Haste(
+        thinned=pixels * header.fps > _THINNED_FROM_A_S,
+        unfiltered=pixels >= _UNFILTERED_FROM and not request.alone,
+    )
 
 
 class _Edited(NamedTuple):
@@ -197,9 +200,7 @@ class _Studio:
         """Return what is shown, as the answer's JSON."""
         notes = {note: None for wish in wishes for note in wish.notes} | self._notes
         if not self._stretch.exact:
-            notes["The scene is understood from the frames around this moment, not from its first ones."] = (
-                None
-            )
+            notes["The scene is understood from some of the frames around this moment."] = None
         return {
             "path": str(self._request.output),
             "at_s": round(self._stretch.begins_s, 3),

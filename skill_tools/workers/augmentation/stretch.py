@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from skill_tools.errors import ClipError
 from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
-from skill_tools.media.video import read_frames
+from skill_tools.media.video import NO_HASTE, Haste, read_frames
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
@@ -25,6 +25,7 @@ _REACH_PIXELS = 150_000_000
 """As much as is decoded from a clip's start, for less than a second's wait, to be exact."""
 _USUAL_S = 2.0
 _USUAL_PIXELS = 60_000_000
+_ON_TIME = 1.1  # frames come a little sooner or later, as far as their clip's clock counts
 _AHEAD = 4  # decoded while others are edited
 
 
@@ -56,23 +57,25 @@ class Stretch:
         size: tuple[int, int],
         step: int = 1,
         reading: Reading | None = None,
-        rough: bool = False,
+        haste: Haste = NO_HASTE,
     ) -> None:
         """Say what is to be shown; nothing is decoded yet.
 
-        A `reading` of the clip that has begun already is gone on with where it serves. `rough` pictures do
-        where frames are shown small (see `read_frames`).
+        A `reading` of the clip that has begun already is gone on with where it serves; else it is
+        decoded in such `haste`.
         """
-        self._info, self._size, self._reading, self._rough = info, size, reading, rough
+        self._info, self._size, self._reading, self._haste = info, size, reading, haste
         self.levels = Levels.of(info)
         frame_s = float(1 / info.fps)
         pixels_a_s = float(info.fps * info.width * info.height)
         usual_s = 0.0 if length_s else min(_USUAL_S, info.duration_s / 2, _USUAL_PIXELS / pixels_a_s)
         last_s = max(0.0, info.duration_s - 1.5 * frame_s)
         self._at_s = min(last_s, usual_s if at_s is None else at_s)
-        self._depth = look_ahead(info.width, info.height)
+        self._depth = look_ahead((info.width, info.height), info.fps)
+        self._ahead_s = float(self._depth / info.fps)
         self._window = _Window(self._at_s, self._at_s + length_s, frame_s, step)
-        self.exact = self._at_s * pixels_a_s <= _REACH_PIXELS
+        self._from_start = self._at_s * pixels_a_s <= _REACH_PIXELS
+        self.exact = self._from_start and not haste.thinned
         """Whether the scene is understood from the very frames by which a run understands it."""
         self.begins_s = self._at_s
         """When the first frame is shown, in seconds from the clip's start: exact once there is a shot."""
@@ -85,7 +88,7 @@ class Stretch:
         """
         shown = False
         with closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")) as decoded:
-            for frames in scenes(decoded.items(), self._depth):
+            for frames in scenes(decoded.items(), self._depth, self._ahead_s):
                 samples = frames.samples()
                 frames.end_with(Standpoint.of(samples))
                 wanted = self._window.seen_of(iter(frames))
@@ -125,25 +128,25 @@ class Stretch:
         previous: Decoded | None = None
         for number, frame in enumerate(self._frames()):
             item = Decoded(in_planes(frame, self.levels), number, previous)
-            if not self.exact:  # frames before the first one were not counted
+            if not self.exact:  # not all frames before this one were counted
                 item.index = round(item.time_s / frame_s)
             yield item
             previous = item
 
     def _frames(self) -> Iterator[VideoFrame]:
-        if not self.exact:
-            begins_s = self._at_s - float(self._depth / self._info.fps)
-            return read_frames(self._info.path, start_s=begins_s, rough=self._rough)
+        if not self._from_start:
+            begins_s = self._at_s - self._ahead_s
+            return read_frames(self._info.path, start_s=begins_s, haste=self._haste)
         reading, self._reading = self._reading, None
-        return (reading or Reading(self._info.path, threads=0, rough=self._rough)).frames
+        return (reading or Reading(self._info.path, threads=0, haste=self._haste)).frames
 
 
 class _Window:
-    """Picks of frames those to be shown."""
+    """Picks of frames those to be shown: as far apart as a clip's at `step` by `step`."""
 
     def __init__(self, at_s: float, end_s: float, frame_s: float, step: int) -> None:
         self._at_s, self._end_s, self._frame_s, self._step = at_s, end_s, frame_s, step
-        self._seen = 0
+        self._due_s = at_s
         self.done = False
         """Whether there is no more to be shown, however many frames follow."""
 
@@ -154,9 +157,9 @@ class _Window:
             if over_s <= self._at_s + 1e-6:
                 continue
             self.done = over_s > self._end_s - 1e-6
-            if self._seen % self._step == 0:
+            if over_s > self._due_s + 1e-6:
+                self._due_s = over_s + _ON_TIME * (self._step - 1) * self._frame_s
                 yield item
-            self._seen += 1
             if self.done:
                 return
 

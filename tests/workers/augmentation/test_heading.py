@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from av.video.frame import VideoFrame
 from skill_tools.workers.augmentation.distance import metres_to
 from skill_tools.workers.augmentation.heading import Heading, heading_of
 from skill_tools.workers.augmentation.planes import Levels, Planes
-from skill_tools.workers.augmentation.scene import Geometry, Scene, View, shrunk, understand
+from skill_tools.workers.augmentation.scene import (
+    Geometry,
+    Scene,
+    View,
+    look_ahead,
+    shrunk,
+    spread,
+    understand,
+)
 from skill_tools.workers.augmentation.tracking import Tracker
 
 SIZE = WIDTH, HEIGHT = 320, 180
@@ -105,6 +115,17 @@ def test_the_horizon_is_where_a_camera_goes(horizon: float) -> None:
     assert heading is not None
     assert heading.horizon == pytest.approx(horizon, abs=0.03)
     assert heading.own.max() == 0
+
+
+@pytest.mark.parametrize(("size", "fps"), [((3840, 2160), 30), ((3840, 2160), 60), ((1280, 720), 60)])
+def test_a_drive_is_told_from_the_first_frames_of_any_clip(size: tuple[int, int], fps: int) -> None:
+    """However large or fast a clip is, the frames that are held back of it tell where the camera goes."""
+    indices = spread(range(look_ahead(size, Fraction(fps))))
+    drive = Drive()
+    scene = understand([drive.small(index * FPS / fps) for index in indices], SIZE, Levels())
+    assert not scene.still
+    assert scene.heading is not None
+    assert scene.heading.horizon == pytest.approx(0.55, abs=0.03)
 
 
 def test_a_camera_that_stands_or_turns_goes_nowhere() -> None:

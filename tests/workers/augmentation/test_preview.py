@@ -125,6 +125,22 @@ def test_a_video_is_two_seconds_of_both(
     assert times_s == pytest.approx([index * step / rate for index in range(len(times_s))], abs=1e-3)
 
 
+def test_a_film_of_a_large_clip_shows_what_is_soon_decoded(
+    make_street: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Frames that no other depends on aren't waited for; those shown keep their times, and it is said."""
+    monkeypatch.setattr("skill_tools.workers.augmentation.preview._THINNED_FROM_A_S", 0)
+    clip = make_street(frames=75, rate=Fraction(30))
+    whole = {frame.pts * frame.time_base for frame in read_frames(clip)}
+    answer = shown(clip, tmp_path / "p.mp4", kind="video", variables={"weather": "rain"})
+    times_s = [frame.pts * frame.time_base for frame in read_frames(tmp_path / "p.mp4")]
+    assert 10 <= answer["frames"] == len(times_s) <= 30
+    assert set(times_s) <= whole
+    assert times_s[0] == 0
+    assert 1.8 < times_s[-1] <= 2.0
+    assert any("some of the frames" in note for note in answer["notes"])
+
+
 def test_whoever_stops_looking_leaves_no_thread(make_street: Callable[..., Path]) -> None:
     """A film that breaks off after its first frame ends what decodes and scales ahead, at once."""
     clip = make_street(frames=60)

@@ -55,7 +55,7 @@ class Tracker:
         self.lock = RLock()
         """Held while a frame is looked at: two threads ask, and each frame counts once."""
         self._lookout = _Lookout(scene, from_start=from_start)
-        self._ground = _Ground(scene.geometry.ground, from_start=from_start)
+        self._ground = _Ground(scene.geometry, from_start=from_start)
         self._origin: Pose = np.eye(2, 3)
         self._odometer: Odometer | None = None
         """From when on something is laid on the ground, which alone makes it worth being followed."""
@@ -85,10 +85,9 @@ class Tracker:
             return self.scene.geometry
         motion = self._odometer.follow(view.small.y) if self._odometer else None
         distant = view.distant
-        self._ground.follow(self._lookout.ground, view.time_s, motion)
-        geometry = replace(
-            distant, ground=spared(self._ground.seen, self._lookout.contrast.stretched(view.small))
-        )
+        self._ground.follow(self._lookout.ground, self._lookout.trust, view.time_s, motion)
+        bare = spared(self._ground.seen, self._lookout.contrast.stretched(view.small))
+        geometry = replace(distant, ground=bare, trust=self._ground.trust)
         if self._odometer:
             self._odometer.ground = geometry.ground
         return geometry
@@ -118,7 +117,9 @@ class _Lookout:
         """As it was last looked at."""
         self.ground = scene.geometry.ground
         """Where the frame that was last looked at shows ground."""
-        self._colours, self._trust = scene.colours, scene.geometry.trust
+        self.trust = scene.geometry.trust
+        """How far the ground may be taken for one, as last learned."""
+        self._colours = scene.colours
         self._heading = scene.heading
         self._horizon = scene.geometry.horizon
         """By which distances are told; what lies on the ground is laid by that of the first frames."""
@@ -153,7 +154,7 @@ class _Lookout:
         kept = self._kept(since_s, _GROUND_MEMORY_S)
         ground = cv2.addWeighted(self.geometry.ground, kept, self.ground, 1 - kept, 0.0)
         kept = _kept(since_s, _TRUST_MEMORY_S)
-        trust = kept * self.geometry.trust + (1 - kept) * self._trust
+        trust = kept * self.geometry.trust + (1 - kept) * self.trust
         self.geometry = replace(self.geometry, ground=ground, sky=sky, trust=trust)
         self.geometry = replace(self.geometry, depth_m=self._depth_m(coarse, since_s))
         self._looked_s, self._remembers = time_s, True
@@ -202,7 +203,7 @@ class _Lookout:
         if self._heading and not self.geometry.trust:  # nothing lies anywhere yet that would slide
             self._horizon = self._heading.horizon
             self.geometry = replace(self.geometry, horizon=self._horizon)
-        self._trust += _LEARNED * (trust - self._trust)
+        self.trust += _LEARNED * (trust - self.trust)
 
     def _stands(self) -> bool:
         """Tell whether the lower half of the picture is as it was when it was last looked at."""
@@ -251,21 +252,25 @@ class _Ground:
     What is remembered of it moves with the picture: else whoever stood before it would be seen where he was.
     """
 
-    def __init__(self, ground: Map, *, from_start: bool) -> None:
-        self.seen = self._given = self._fresh = ground
+    def __init__(self, geometry: Geometry, *, from_start: bool) -> None:
+        self.seen = self._given = self._fresh = geometry.ground
+        self.trust = geometry.trust
         self._seen_s = -np.inf
         self._remembers = from_start
 
-    def follow(self, given: Map, time_s: float, motion: Motion | None) -> None:
+    def follow(self, given: Map, trust: float, time_s: float, motion: Motion | None) -> None:
         """Take in the next frame, given what was last seen of the ground, and the picture's motion."""
+        since_s = time_s - self._seen_s
         if given is not self._given:
             self._given = self._fresh = given
         elif motion is not None:
             self._fresh = _moved(self._fresh, motion)
         if motion is not None:
             self.seen = _moved(self.seen, motion)
-        kept = _kept(time_s - self._seen_s, _GROUND_MEMORY_S) if self._remembers else 0.0
+        kept = _kept(since_s, _GROUND_MEMORY_S) if self._remembers else 0.0
         self.seen = cv2.addWeighted(self.seen, kept, self._fresh, 1 - kept, 0.0)
+        kept = _kept(since_s, _TRUST_MEMORY_S)
+        self.trust = kept * self.trust + (1 - kept) * trust
         self._seen_s, self._remembers = time_s, True
 
 

@@ -179,8 +179,11 @@ def test_a_way_ahead_is_found_later_as_well() -> None:
     assert scene.heading is None
     assert scene.geometry.trust == 0
     tracker = Tracker(scene)
-    geometry = [laid_on(tracker.look(drive.small(index), index, index / FPS)) for index in range(150)][-1]
+    looks = [tracker.look(drive.small(index), index, index / FPS) for index in range(150)]
+    trust = [laid_on(look).trust for look in looks]
+    geometry = looks[-1].geometry
     assert geometry.trust > 0.5
+    assert np.diff(trust).max() < 0.04  # what lies there shows bit by bit, frame by frame
     assert geometry.horizon == pytest.approx(0.55, abs=0.04)
     assert geometry.ground[150:, 120:200].mean() > 0.9
 

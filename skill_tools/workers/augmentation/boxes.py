@@ -1,4 +1,4 @@
-"""Rectangles of the small size, and which of them are alike and stand in rows."""
+"""Rectangles of whole pixels, and which of them are alike and stand in rows."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ class Box:
     def slices(self) -> tuple[slice, slice]:
         """What cuts the box out of a plane."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def in_planes(self) -> tuple[tuple[slice, slice], ...]:
+        """What cuts it out of the three planes of a 4:2:0 frame, if it begins on an even column and row."""
+        halves = (
+            slice(self.top // 2, (self.bottom + 1) // 2),
+            slice(self.left // 2, (self.right + 1) // 2),
+        )
+        return self.slices, halves, halves
+
+    def scaled_by(self, across: float, down: float) -> Box:
+        """Return the box of a picture scaled by such factors: it begins on an even column and row."""
+        left, top = (2 * round(edge * by / 2) for edge, by in ((self.left, across), (self.top, down)))
+        return Box(
+            left, top, max(2, round(self.right * across) - left), max(2, round(self.bottom * down) - top)
+        )
 
     def meets(self, other: Box) -> bool:
         """Tell whether two boxes have a pixel in common."""

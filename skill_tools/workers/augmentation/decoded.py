@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,9 @@ from av.video.frame import VideoFrame
 
 from skill_tools.media.video import NO_HASTE, Haste, read_frames
 from skill_tools.workers.augmentation.background import Standpoint
-from skill_tools.workers.augmentation.planes import Planes
+from skill_tools.workers.augmentation.bars import picture_in
+from skill_tools.workers.augmentation.boxes import Box
+from skill_tools.workers.augmentation.planes import Planes, copied, stamped
 from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread, stride
 
 _NEW = 0.3
@@ -42,6 +45,8 @@ class Decoded:
         """Take the frame of a number, a `yuv420p` one, that comes after another."""
         self.frame, self.index = frame, index
         self.planes = Planes.of(frame, editable=False)
+        self.picture: Box | None = None
+        """Where in the frame they are, if there are bars around them."""
         self._glance = glance(self.planes)
         self._usual = math.inf  # until two frames have been seen
         self.starts_scene = previous is None or self._is_cut_from(previous)
@@ -59,6 +64,23 @@ class Decoded:
     def shrink(self) -> Planes:
         """Return the small copy, made now if it wasn't yet."""
         return self.small
+
+    def within(self, picture: Box | None) -> Decoded:
+        """Return the part of the frame that is in a box, or itself where there is none."""
+        if picture is None:
+            return self
+        part = copy(self)
+        part.picture, part.planes = picture, self.planes.within(picture)
+        vars(part).pop("small", None)
+        return part
+
+    def framed(self, planes: Planes) -> VideoFrame:
+        """Return a `yuv420p` frame of edited planes, with the stamps and the bars of this one."""
+        if self.picture is None:
+            return stamped(planes.framed(), self.frame)
+        whole = copied(self.frame)
+        Planes.of(whole).put(planes, self.picture)
+        return whole
 
     def _is_cut_from(self, previous: Decoded) -> bool:
         """Tell whether a cut lies before this frame, and keep in mind how far frames usually differ."""
@@ -102,10 +124,17 @@ class SceneFrames:
     def __init__(self, ahead: list[Decoded], items: Iterator[Decoded], next_scene: Decoded | None) -> None:
         self._ahead, self._items, self.next_scene = ahead, items, next_scene
         self._standpoint: Standpoint | None = None
+        self._picture: Box | None = None
 
     def samples(self) -> Sequence[Planes]:
         """Return the small copies of frames by which the scene is understood."""
         return [item.small for item in spread(self._ahead)]
+
+    def leave_bars(self) -> Box | None:
+        """Go on with the picture between black bars alone, where there are such; return where it is."""
+        self._picture = picture_in([item.planes for item in spread(self._ahead)])
+        self._ahead = [item.within(self._picture) for item in self._ahead]
+        return self._picture
 
     def end_with(self, standpoint: Standpoint | None) -> None:
         """Let the scene end, if there is no cut before, when the camera has left a place where it stands."""
@@ -121,9 +150,10 @@ class SceneFrames:
         if self.next_scene is not None:
             return
         for item in self._items:
+            part = item.within(self._picture)
             if not item.starts_scene and self._standpoint:
-                item.starts_scene = self._standpoint.is_left(item.shrink, item.time_s)
+                item.starts_scene = self._standpoint.is_left(part.shrink, item.time_s)
             if item.starts_scene:
                 self.next_scene = item
                 return
-            yield item
+            yield part

@@ -22,6 +22,7 @@ from PIL import Image
 from skill_tools.media.atomic import whole_file
 from skill_tools.workers.augmentation import (
     background,
+    bars,
     distance,
     ground,
     heading,
@@ -112,6 +113,7 @@ def parts(folder: str) -> dict[str, str]:
 
 
 _UNDERSTOOD = {
+    "Black bars": (bars, "picture_in"),
     "Cuts": (scene, "is_cut"),
     "Camera": (background, "is_still"),
     "When it moves off": (background, "Standpoint"),

@@ -20,11 +20,12 @@ from av.video.frame import VideoFrame
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.background import Standpoint
+from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.config import Output
-from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
+from skill_tools.workers.augmentation.decoded import Decoded, Reading, SceneFrames, scenes
 from skill_tools.workers.augmentation.effects import Chain, Stage, edited
 from skill_tools.workers.augmentation.evaluators import Evaluation
-from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes, stamped
+from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes
 from skill_tools.workers.augmentation.relay import Relay
 from skill_tools.workers.augmentation.scene import Light, Scene, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
@@ -57,10 +58,12 @@ class SceneAccount:
     parameters: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...]
     already: frozenset[str]
+    picture: Box | None
+    """Between black bars, if there are such."""
 
     @classmethod
-    def of(cls, scene: Scene, chain: Chain) -> Self:
-        """Return the account of a scene and of the chain that was made for it."""
+    def of(cls, scene: Scene, chain: Chain, picture: Box | None) -> Self:
+        """Return the account of a scene, of the chain that was made for it, and of where in frames it is."""
         geometry = scene.geometry
         return cls(
             scene.still,
@@ -72,6 +75,7 @@ class SceneAccount:
             chain.parameters,
             chain.notes,
             chain.already,
+            picture,
         )
 
 
@@ -167,14 +171,14 @@ class _Lane:
             closing(Sink(self._evaluate, behind=max(1, behind // 2), name="evaluate"))
         )
 
-    def enter(self, scene: Scene) -> None:
+    def enter(self, scene: Scene, picture: Box | None) -> None:
         """Make the effects fit a scene that begins, and the encoder the first one."""
         with self._timer.spent_on("understand"):
             chain = self._job.chain_for(scene)
         if scene.quiet and not self.told.scenes:
             self._writer.keep_steady()
         self._relay = Relay(chain.stages)
-        self.told.scenes.append(SceneAccount.of(scene, chain))
+        self.told.scenes.append(SceneAccount.of(scene, chain, picture))
 
     def begin(self, item: Decoded, view: View, *, is_sample: bool) -> _Begun:
         """Begin to edit a frame."""
@@ -186,7 +190,7 @@ class _Lane:
         """Pass an edited frame on to the encoder, and a sample to the evaluators."""
         if done.is_sample:
             self.evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
-        self.encoding.put(stamped(done.planes.framed(), done.item.frame))
+        self.encoding.put(done.item.framed(done.planes))
         self.told.frames += 1
         self._job.advance()
 
@@ -236,16 +240,18 @@ def _begun(
     """Yield each frame, once for each variant, edited by the first of its stages."""
     sampled = _sampled(source)
 
-    def understood(samples: Sequence[Planes]) -> Scene:
+    def understood(frames: SceneFrames) -> Scene:
         with timer.spent_on("understand"):
-            scene = understand(samples, (source.width, source.height), levels)
+            picture = frames.leave_bars()
+            size = (picture.across, picture.down) if picture else (source.width, source.height)
+            scene = understand(frames.samples(), size, levels)
         for lane in lanes:
-            lane.enter(scene)
+            lane.enter(scene, picture)
         return scene
 
     for scene_frames in scenes(items, look_ahead((source.width, source.height), source.fps)):
         # All wait for this, so a thread that goes last is not the one to do it.
-        scene = at_once.submit(understood, scene_frames.samples()).result()
+        scene = at_once.submit(understood, scene_frames).result()
         scene_frames.end_with(Standpoint(scene.background) if scene.still else None)
         tracker = Tracker(scene)
         for item in scene_frames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,6 +13,9 @@ from av.video.plane import VideoPlane
 from numpy.typing import ArrayLike, NDArray
 
 from skill_tools.media.probe import ClipInfo
+
+if TYPE_CHECKING:
+    from skill_tools.workers.augmentation.boxes import Box
 
 Plane: TypeAlias = NDArray[Any]
 """One plane: uint8, shape (rows, columns). OpenCV's own types know no element type."""
@@ -131,6 +134,20 @@ class Planes:
     def copy(self) -> Planes:
         """Return planes of their own memory."""
         return Planes(self.y.copy(), self.u.copy(), self.v.copy())
+
+    def within(self, box: Box) -> Planes:
+        """Return views of the part in a box that begins on an even column and row."""
+        return Planes(*(plane[where] for plane, where in zip(self.all, box.in_planes, strict=True)))
+
+    def put(self, part: Planes, box: Box) -> None:
+        """Write another part over what is in such a box."""
+        for plane, values, where in zip(self.all, part.all, box.in_planes, strict=True):
+            plane[where] = values
+
+    @property
+    def all(self) -> tuple[Plane, Plane, Plane]:
+        """Luma and chroma."""
+        return self.y, self.u, self.v
 
     def shrunk(self, width: int, height: int) -> Planes:
         """Return all three planes at one small size, averaged."""

@@ -31,11 +31,11 @@ from skill_tools.media.probe import ClipInfo, probe, read_header
 from skill_tools.media.video import ClipWriter, Haste
 from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.decoded import Reading
-from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead, edited
+from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.scene import Scene, View
 from skill_tools.workers.augmentation.side_by_side import MARGIN, SideBySide
-from skill_tools.workers.augmentation.stretch import Stretch
+from skill_tools.workers.augmentation.stretch import Shot, Stretch
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
 
@@ -148,6 +148,10 @@ class _Edited(NamedTuple):
     time_s: float
 
 
+def _edited(shot: Shot, planes: Planes, view: View, stages: Sequence[Stage]) -> _Edited:
+    return _Edited(planes, shot.edited(planes, view, stages), view.time_s)
+
+
 class _Studio:
     """Makes variants of one stretch, in whatever arrangement."""
 
@@ -178,7 +182,7 @@ class _Studio:
             for shot in shots:
                 stages = self._stages(shot.scene, wish)
                 for planes, view in shot.frames:
-                    shown.put(self._edited(planes, view, stages))
+                    shown.put(_edited(shot, planes, view, stages))
             shown.finish()
 
     def show_grid(self, wishes: Sequence[Wish]) -> None:
@@ -215,16 +219,13 @@ class _Studio:
             shot = next(shots)
             planes, view = next(shot.frames)
         for wish in wishes:
-            yield self._edited(planes, view, self._stages(shot.scene, wish))
+            yield _edited(shot, planes, view, self._stages(shot.scene, wish))
 
     def _stages(self, scene: Scene, wish: Wish) -> Sequence[Stage]:
         wait(self._ahead)
         chain = chain_for(wish, scene, seed=self._request.seed, name=self._name)
         self._notes |= dict.fromkeys(chain.notes)
         return chain.stages
-
-    def _edited(self, planes: Planes, view: View, stages: Sequence[Stage]) -> _Edited:
-        return _Edited(planes, edited(planes.copy(), view, stages), view.time_s)
 
     @property
     def _name(self) -> str:

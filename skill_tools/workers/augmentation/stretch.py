@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,7 +15,9 @@ from skill_tools.media.opening import EXPECTED_CLIP
 from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import NO_HASTE, Haste, read_frames
 from skill_tools.workers.augmentation.background import Standpoint
+from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
+from skill_tools.workers.augmentation.effects import Stage, edited
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
 from skill_tools.workers.augmentation.scene import Scene, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
@@ -34,8 +36,18 @@ class Shot:
     """Frames between two cuts, each with what is known of it, and the scene that they show."""
 
     scene: Scene
+    picture: Box | None
+    """What the scene shows of the frames, if there are bars around it."""
     frames: Iterator[tuple[Planes, View]]
     """To be gone through once, before the next shot is asked for."""
+
+    def edited(self, planes: Planes, view: View, stages: Sequence[Stage]) -> Planes:
+        """Return a frame edited, in planes of its own."""
+        whole = planes.copy()
+        if self.picture is None:
+            return edited(whole, view, stages)
+        whole.put(edited(whole.within(self.picture), view, stages), self.picture)
+        return whole
 
 
 class Stretch:
@@ -89,6 +101,7 @@ class Stretch:
         shown = False
         with closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")) as decoded:
             for frames in scenes(decoded.items(), self._depth, self._ahead_s):
+                between = frames.leave_bars()
                 samples = frames.samples()
                 frames.end_with(Standpoint.of(samples))
                 wanted = self._window.seen_of(iter(frames))
@@ -96,12 +109,13 @@ class Stretch:
                 if first is not None:
                     if not shown:
                         shown, self.begins_s = True, first.time_s
-                    understood = understand(samples, (self._info.width, self._info.height), self.levels)
-                    scene = replace(understood, size=self._size)
+                    picture = between and self._scaled(between)
+                    size = (picture.across, picture.down) if picture else self._size
+                    scene = replace(understand(samples, first.planes.size, self.levels), size=size)
                     tracker = Tracker(scene, from_start=first.starts_scene)
                     looked_at = self._looked_at(chain([first], wanted), tracker)
                     with closing(looked_at):  # before what it takes from, which else it would wait for
-                        yield Shot(scene, looked_at)
+                        yield Shot(scene, picture, looked_at)
                 if self._window.done:
                     break
         if not shown:
@@ -118,10 +132,13 @@ class Stretch:
         def scaled(item: Decoded) -> tuple[Planes, View]:
             view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
             view.shrink()
-            return resized(item.planes, self._size), view
+            return resized(Planes.of(item.frame, editable=False), self._size), view
 
         with closing(Pump(map(scaled, items), ahead=_AHEAD, name="scale")) as looked_at:
             yield from looked_at.items()
+
+    def _scaled(self, box: Box) -> Box:
+        return box.scaled_by(self._size[0] / self._info.width, self._size[1] / self._info.height)
 
     def _decoded(self) -> Iterator[Decoded]:
         frame_s = float(1 / self._info.fps)

@@ -245,6 +245,7 @@ def _metadata(source: ClipInfo, made: Made) -> dict[str, Any]:
                 "ground_trust": round(scene.ground_trust, 3),
                 "horizon": round(scene.horizon, 3),
                 "light": _rounded(asdict(scene.light)),
+                **({"picture": asdict(scene.picture)} if scene.picture else {}),
             }
             for scene in rendered.scenes
         ],
@@ -262,6 +263,9 @@ def _notes_on(source: ClipInfo, rendered: Rendered) -> list[str]:
     if rendered.skipped:
         broken, first = len(rendered.skipped), rendered.skipped[0]
         notes.append(f"{broken} broken packet{'s'[: broken > 1]} decoded around; the first: {first}.")
+    bars = [scene.picture for scene in rendered.scenes if scene.picture]
+    if bars:
+        notes.append(f"Black bars stay as they are; the picture has {bars[0].across}x{bars[0].down} pixels.")
     if source.interlaced:
         notes.append("The source is interlaced: its fields were woven apart, a frame for a frame.")
     return notes

@@ -28,8 +28,9 @@ _SHARE, _PARALLAX_PX = 0.25, 1.0
 _LANE = 0.42  # of the width: half of the lane at the picture's lower edge
 _NEAR = 0.7  # of the way from the horizon to the picture's lower edge
 _OWN_FROM = 0.72  # of the height; a vehicle that hides more of the road isn't looked for
+_OWN_BELOW = 0.35  # of the way from the horizon to the lower edge
 _STEADY = 0.2  # quantile: four fifths of the frames show the edge
-_SHARPEST, _SHARP, _SEEN = 8.0, 2.5, 0.75
+_SHARPEST, _SHARP, _SEEN = 8.0, 2.5, 0.93
 _SLOPE = 4  # columns, in which the edge goes up or down by at most a row
 _RIM = 10  # rows
 _STEP = 1.0
@@ -87,7 +88,7 @@ def heading_of(lumas: Sequence[Plane], focal: float) -> Heading | None:
         focal: Focal length in pixels of them.
     """
     horizon = _horizon_ahead(lumas, focal)
-    return None if horizon is None else Heading(horizon, _own_vehicle(lumas))
+    return None if horizon is None else Heading(horizon, _own_vehicle(lumas, horizon))
 
 
 def _horizon_ahead(lumas: Sequence[Plane], focal: float) -> float | None:
@@ -152,14 +153,16 @@ def _row_ahead(
     return 0.5 + focal * down / along / rows
 
 
-def _own_vehicle(lumas: Sequence[Plane]) -> Map:
+def _own_vehicle(lumas: Sequence[Plane], horizon: float) -> Map:
     """Return where the camera's own vehicle is, 1: below an edge that stays where it is while all else moves.
 
-    It lies low in the picture, from side to side: the smooth path of the greatest steady contrast, by
-    dynamic programming; of two, as a bonnet has with its rim, it is the upper.
+    It lies low in the picture and well below the `horizon`, from side to side: the smooth path of the
+    greatest steady contrast, by dynamic programming; of two, as a bonnet has with its rim, it is the upper.
+    The foot of a wall along the road stays where it is as well, but between two of them the road moves.
     """
     rows, columns = lumas[0].shape
-    first, across = int(_OWN_FROM * rows), columns // _SLOPE
+    first = int(max(_OWN_FROM, horizon + _OWN_BELOW * (1 - horizon)) * rows)
+    across = columns // _SLOPE
     own = np.zeros((rows, columns), np.float32)
     if rows - first < 4 or len(lumas) < 4 or across < 4:
         return own

@@ -34,9 +34,11 @@ BONNET = 60, 30, 90
 class Drive:
     """A drive on a straight road between trees and hills, as a camera behind a windscreen sees it."""
 
-    def __init__(self, *, horizon: float = 0.55, bonnet: bool = False, car_m: float = 0) -> None:
+    def __init__(
+        self, *, horizon: float = 0.55, bonnet: bool = False, car_m: float = 0, walls: bool = False
+    ) -> None:
         rng = np.random.default_rng(3)
-        self._row, self._bonnet, self._car_m = horizon * HEIGHT, bonnet, car_m
+        self._row, self._bonnet, self._car_m, self._walls = horizon * HEIGHT, bonnet, car_m, walls
         self._road = cv2.resize(rng.normal(0, 7, (1500, 90)), None, fx=2, fy=2).astype(np.float32)
         places = [(side, ahead) for ahead in range(4, 150, 5) for side in (-1, 1)]
         self._trees = [
@@ -52,6 +54,9 @@ class Drive:
         self._pave(image, gone)
         for across, ahead, pattern in self._trees:
             self._stand(image, across, ahead - gone, (3.0, 7.0), pattern)
+        for edge in (0, WIDTH) if self._walls else ():
+            foot = (edge, int(0.93 * HEIGHT)), (WIDTH // 2, int(self._row)), (edge, int(0.84 * HEIGHT))
+            cv2.fillPoly(image, [np.array(foot)], (45, 45, 50))
         if self._car_m:
             self._stand(image, 0.2, self._car_m, (1.8, 1.5), np.full((20, 24, 3), (150, 40, 30), np.uint8))
         if self._bonnet:
@@ -108,7 +113,7 @@ def understood(drive: Drive) -> Scene:
     return understand([drive.small(index) for index in range(0, 32, 2)], SIZE, Levels())
 
 
-@pytest.mark.parametrize("horizon", [0.42, 0.55, 0.66])
+@pytest.mark.parametrize("horizon", [0.42, 0.55, 0.66, 0.76])
 def test_the_horizon_is_where_a_camera_goes(horizon: float) -> None:
     """The horizon is found by motion, though hills and trees hide it."""
     heading = headed(Drive(horizon=horizon))
@@ -146,6 +151,15 @@ def test_its_own_vehicle_is_no_ground() -> None:
     assert scene.heading.own[:150].max() == 0
     assert scene.geometry.ground[bonnet].mean() < 0.1
     assert scene.geometry.trust > 0.8
+
+
+@pytest.mark.parametrize("horizon", [0.55, 0.62])
+def test_the_foot_of_a_wall_along_the_road_is_no_bonnet(horizon: float) -> None:
+    """It stays where it is while the camera goes along, but the road between two of them moves."""
+    scene = understood(Drive(horizon=horizon, walls=True))
+    assert scene.heading is not None
+    assert scene.heading.own.max() == 0
+    assert scene.geometry.ground[160:, 130:190].mean() > 0.9
 
 
 def test_the_road_ahead_is_ground_up_to_the_horizon() -> None:

@@ -78,6 +78,20 @@ def test_least_flicker_is_weakened_under_a_moving_camera() -> None:
     assert jitter(shown(large, scene, steadied=True)) > 0.7 * jitter(large)
 
 
+@pytest.mark.parametrize("codes", [0.1, 0.2, 0.3])
+def test_fog_that_thickens_is_not_made_to_flicker(codes: float) -> None:
+    """Where most pixels share a code and get darker bit by bit, nothing is lifted by more than that."""
+    scene = scene_of(still=False)
+    steadying, tracker, source = Steadying(scene), Tracker(scene), lit(120)
+    plain, steadied = [], []
+    for index in range(60):
+        planes = lit(150 - codes * index / 3, shift=index)
+        planes.y[:60] = round(180 - codes * index / 3)
+        plain.append(planes.y.mean())
+        steadied.append(steadying.apply(planes, tracker.look(source, index, index / RATE)).y.mean())
+    assert jitter(steadied) <= 1.05 * jitter(plain) + 0.01
+
+
 def test_what_lasts_is_shown_as_the_effects_have_it() -> None:
     """Two seconds after the light has changed for good, the grade alone is to be seen."""
     levels = [120.0] * 10 + [70.0] * 60

@@ -23,10 +23,10 @@ class _Bounds(NamedTuple):
     flicker: float
     """Codes of a distance half of which is kept, further by that share."""
     least: float
-    """Codes; less isn't seen, and a plane that is left alone costs nothing."""
+    """Codes; a change by less isn't seen, and a plane that is left alone costs nothing."""
 
 
-_STILL, _MOVING = _Bounds(0.8, 0.0, 0.08), _Bounds(0.8, 0.5, 0.2)
+_STILL, _MOVING = _Bounds(0.8, 0.0, 0.04), _Bounds(0.8, 0.5, 0.15)
 
 
 class Steadying:
@@ -52,13 +52,19 @@ class Steadying:
     def apply(self, planes: Planes, view: View) -> Planes:
         """Return the planes of one frame edited: the ones given, if they may be edited, or others."""
         shown = mean_luma(planes)
-        change = self._wanted(view, shown) - shown
+        away = self._wanted(view, shown) - shown
+        least = self._bounds.least
+        # It begins at nothing: were small changes alone left out, those about the limit would come and go.
+        change = away * (1 - (least / away) ** 4) if abs(away) > least else 0.0
         above_black = shown - self._black
-        if abs(change) < self._bounds.least or above_black < 1:
+        if not change or above_black < 1:
             return planes
         gain = 1 + change / above_black
+        rounding, changes = _rounding(planes.y, gain, self._black, change)
+        if abs(changes - change) >= abs(change):
+            return planes
         planes = planes.own()
-        plus = self._black * (1 - gain) + _rounding(planes.y, gain, self._black, change)
+        plus = self._black * (1 - gain) + rounding
         cv2.convertScaleAbs(planes.y, dst=planes.y, alpha=gain, beta=plus)
         return planes
 
@@ -75,20 +81,24 @@ class Steadying:
         return usual + float(np.clip(shown - usual, -most, most))
 
 
-def _rounding(plane: Plane, gain: float, black: float, change: float) -> float:
-    """Return what is to be added, within half a code, so that rounding leaves `change` of the mean.
+def _rounding(plane: Plane, gain: float, black: float, change: float) -> tuple[float, float]:
+    """Return what to add, within half a code, for rounding to come next to `change`, and what comes of it.
 
     A change by fractions of a code takes those codes to their neighbours that it brings over a half, and
-    that may be those of much of a picture, or of none.
+    that may be those of much of a picture, or of none: half of a foggy one may be of a single code.
     """
     counts = cv2.calcHist([plane[::_COUNTED_ROWS]], [0], None, [256], [0, 256]).ravel()
     shares = counts / cv2.sumElems(counts)[0]
     codes = black + (_CODES - black) * gain
+
+    def changes(plus: float) -> float:
+        return float(shares @ (np.rint(codes + plus) - _CODES))
+
     low, high = -0.5, 0.5
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if float(shares @ (np.rint(codes + middle) - _CODES)) < change:
+        if changes(middle) < change:
             low = middle
         else:
             high = middle
-    return (low + high) / 2
+    return min(((plus, changes(plus)) for plus in (low, high)), key=lambda pair: abs(pair[1] - change))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -99,8 +100,9 @@ class Stretch:
             ClipError: the clip can't be decoded.
         """
         shown = False
+        within_s = self._ahead_s if self._haste.thinned else math.inf
         with closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")) as decoded:
-            for frames in scenes(decoded.items(), self._depth, self._ahead_s):
+            for frames in scenes(decoded.items(), self._depth, within_s):
                 between = frames.leave_bars()
                 samples = frames.samples()
                 frames.end_with(Standpoint.of(samples))

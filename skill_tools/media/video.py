@@ -66,7 +66,7 @@ class Haste(NamedTuple):
     """Frames that no other depends on, if there are any: as a rule every other one, or two of three."""
     unfiltered: bool = False
     """The filter at the edges of blocks (H.264, HEVC, VP9), a fifth of the time: pictures differ by a code or
-    so, which is nothing where they are shown at a third of their size."""
+    so, which is nothing where they are shown at half of their size or less."""
 
 
 NO_HASTE = Haste()

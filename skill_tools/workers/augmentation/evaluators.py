@@ -135,7 +135,7 @@ def edge_agreement(before: Plane, after: Plane, check: HallucinationCheck) -> tu
 
 def statistics(small: Planes, levels: Levels, ground: Map, grey: Map) -> Statistics:
     """Measure a frame at the small size, its warmth where the source is `grey` (1, else 0)."""
-    luma, blue, red = (plane.astype(np.float32) for plane in (small.y, small.u, small.v))
+    luma, blue, red = (plane.astype(np.float32) for plane in small.all)
     dark, median, light = (levels.unit(code) for code in percentiles(small.y, (5, 50, 95)))
     side = luma.shape[1] // 12 | 1
     mean, deviation = (float(part.item()) for part in cv2.meanStdDev(cv2.blur(luma, (side, side))))

@@ -243,8 +243,7 @@ def trust_in(ground: Map, frame: Planes, colours: GroundColours, layout: Layout)
 def _bins(frame: Planes) -> NDArray[np.intp]:
     """Return the number of each pixel's bin of luma, Cb and Cr."""
     numbers = (
-        cv2.LUT(cv2.blur(plane, (5, 5)), table)
-        for plane, table in zip((frame.y, frame.u, frame.v), _BIN_NUMBERS, strict=True)
+        cv2.LUT(cv2.blur(plane, (5, 5)), table) for plane, table in zip(frame.all, _BIN_NUMBERS, strict=True)
     )
     return reduce(cv2.add, numbers).astype(np.intp)
 

@@ -103,7 +103,7 @@ def _on_pale(box: Box, frame: Planes, levels: Levels) -> bool:
     around = box.wider(3, frame.y.shape)
     rim = np.ones((around.down, around.across), bool)
     rim[1:-1, 1:-1] = False
-    luma, *chroma = (plane[around.slices][rim].astype(np.float32) for plane in (frame.y, frame.u, frame.v))
+    luma, *chroma = (plane[around.slices][rim].astype(np.float32) for plane in frame.all)
     grey = all(float(np.abs(part - 128).mean()) < 9 for part in chroma)
     return grey and levels.luma(0.6) < luma.min() and luma.max() < levels.luma(0.95)
 

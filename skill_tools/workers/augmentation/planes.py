@@ -117,7 +117,7 @@ class Planes:
     def in_new_frame(self) -> VideoFrame:
         """Return a `yuv420p` frame of this content and of its own memory."""
         frame = VideoFrame(*self.size, "yuv420p")
-        for plane, values in zip(frame.planes, (self.y, self.u, self.v), strict=False):
+        for plane, values in zip(frame.planes, self.all, strict=False):
             _view(plane)[:] = values
         return frame
 
@@ -151,7 +151,7 @@ class Planes:
 
     def shrunk(self, width: int, height: int) -> Planes:
         """Return all three planes at one small size, averaged."""
-        return Planes(*(shrink(plane, width, height) for plane in (self.y, self.u, self.v)))
+        return Planes(*(shrink(plane, width, height) for plane in self.all))
 
 
 def copied(frame: VideoFrame) -> VideoFrame:

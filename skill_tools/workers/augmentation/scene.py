@@ -232,7 +232,7 @@ class View:
             return self.foreground[box.slices]
         wider = box.wider(_FOREGROUND_REACH, self.small.y.shape)
         parts = (
-            Planes(*(plane[wider.slices] for plane in (whole.y, whole.u, whole.v)))
+            Planes(*(plane[wider.slices] for plane in whole.all))
             for whole in (self.small, self.scene.background, self.scene.plain_ground)
         )
         top, left = box.top - wider.top, box.left - wider.left
@@ -478,7 +478,7 @@ def _plain(frame: Planes, ground: Map) -> Planes:
     return Planes(
         *(
             np.clip(cv2.blur(plane * ground, (side, side)) / weight, 0, 255).astype(np.uint8)
-            for plane in (frame.y, frame.u, frame.v)
+            for plane in frame.all
         )
     )
 

@@ -29,7 +29,7 @@ class SideBySide:
         """Return a `yuv420p` frame that shows both."""
         frame = VideoFrame(2 * self._width, self._height, "yuv420p")
         shown = Planes.of(frame)
-        for plane, left, right in zip(_each(shown), _each(before), _each(after), strict=True):
+        for plane, left, right in zip(shown.all, before.all, after.all, strict=True):
             middle = plane.shape[1] // 2
             plane[:, :middle], plane[:, middle:] = left, right
         for (luma, *chroma), (x, y) in self._words:
@@ -65,10 +65,6 @@ def _halved(layers: np.ndarray) -> np.ndarray:
     even = cv2.copyMakeBorder(layers, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=(0.0, 1.0))
     half = ((width + 1) // 2, (height + 1) // 2)
     return np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA))
-
-
-def _each(planes: Planes) -> tuple[np.ndarray, ...]:
-    return planes.y, planes.u, planes.v
 
 
 def _even(length: float) -> int:

@@ -144,7 +144,7 @@ class _Lookout:
             return
         self._lumas.append(frame.y)
         small = self.contrast.stretched(frame)
-        half = Planes(*map(halved, (frame.y, frame.u, frame.v)))
+        half = Planes(*map(halved, frame.all))
         coarse = half if small is frame else self.contrast.stretched(half)
         likely, known = self._colours.likely_in(coarse), self._known()
         is_ground = np.clip((likely - _GROUNDS_COLOUR) / _PASSAGE, 0, 1)

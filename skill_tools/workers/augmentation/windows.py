@@ -90,7 +90,7 @@ def _take(areas: NDArray[np.bool_], found: dict[int, Box], taken: NDArray[np.int
 def _unevenness(frame: Planes) -> Plane:
     """Return the range of codes within three pixels by three, of luma and twice of chroma."""
     kernel = np.ones((3, 3), np.uint8)
-    y, u, v = (cv2.morphologyEx(p, cv2.MORPH_GRADIENT, kernel) for p in (frame.y, frame.u, frame.v))
+    y, u, v = (cv2.morphologyEx(p, cv2.MORPH_GRADIENT, kernel) for p in frame.all)
     return cv2.addWeighted(y, 1.0, cv2.add(u, v), 2.0, 0)
 
 

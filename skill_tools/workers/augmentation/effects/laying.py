@@ -51,7 +51,7 @@ class Laying:
             gains = self._multiplier.factors
             self._adds = {
                 name: [np.empty_like(plane)]
-                for name, plane in zip(("add", "add_u", "add_v"), (gains.y, gains.u, gains.v), strict=True)
+                for name, plane in zip(("add", "add_u", "add_v"), gains.all, strict=True)
             }
             self._growth = Growth({"gain": [gains.y, gains.u, gains.v], **self._adds})
         change = self._found.popleft()
@@ -59,7 +59,7 @@ class Laying:
             self._change = change
             self._growth.follow(change.codes())
         out = Planes.of(self._multiplier.times(planes.framed()))
-        for plane, (add,) in zip((out.y, out.u, out.v), self._adds.values(), strict=True):
+        for plane, (add,) in zip(out.all, self._adds.values(), strict=True):
             cv2.add(plane, add, dst=plane)
         return out
 

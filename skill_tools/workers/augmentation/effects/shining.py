@@ -214,7 +214,7 @@ class _Region:
             for plane, lost, where in zip(light, self.lost, self.near_place, strict=True):
                 covered = scale(lost, grow(cover, lost.shape[::-1]))
                 cv2.subtract(plane[where], covered, dst=plane[where])
-        parts = (planes.y, planes.u, planes.v)
+        parts = planes.all
         for change, plane, place, codes in zip(
             (cv2.add, cv2.subtract, cv2.add), parts, self.place, light, strict=True
         ):
@@ -225,7 +225,7 @@ class _Canvas:
     """Cuts the light of sources into regions of a picture."""
 
     def __init__(self, planes: Planes, small: tuple[int, ...], levels: Levels) -> None:
-        self._shapes = [plane.shape for plane in (planes.y, planes.u, planes.v)]
+        self._shapes = [plane.shape for plane in planes.all]
         self._small, self._levels = small, levels
 
     def regions(self, sources: Sequence[_Source]) -> list[_Region]:

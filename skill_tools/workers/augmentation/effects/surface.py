@@ -348,7 +348,7 @@ def _light_above(scene: Scene, *, indoor: bool) -> tuple[float, float, float]:
         return luma, 128.0, 128.0
     sky = geometry.sky > 0.6
     if sky.any():
-        return tuple(quantile(plane[sky], 0.5) for plane in (frame.y, frame.u, frame.v))  # type: ignore[return-value]  # three planes
+        return tuple(quantile(plane[sky], 0.5) for plane in frame.all)  # type: ignore[return-value]  # three planes
     return scene.levels.luma(0.66), 129.0, 127.0
 
 

@@ -27,6 +27,11 @@ class Box:
         return self.across * self.down
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.across, self.down
+
+    @property
     def right(self) -> int:
         """The column behind its last one."""
         return self.left + self.across

@@ -243,7 +243,7 @@ def _begun(
     def understood(frames: SceneFrames) -> Scene:
         with timer.spent_on("understand"):
             picture = frames.leave_bars()
-            size = (picture.across, picture.down) if picture else (source.width, source.height)
+            size = picture.size if picture else (source.width, source.height)
             scene = understand(frames.samples(), size, levels)
         for lane in lanes:
             lane.enter(scene, picture)

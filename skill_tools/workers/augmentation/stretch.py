@@ -112,7 +112,7 @@ class Stretch:
                     if not shown:
                         shown, self.begins_s = True, first.time_s
                     picture = between and self._scaled(between)
-                    size = (picture.across, picture.down) if picture else self._size
+                    size = picture.size if picture else self._size
                     scene = replace(understand(samples, first.planes.size, self.levels), size=size)
                     tracker = Tracker(scene, from_start=first.starts_scene)
                     looked_at = self._looked_at(chain([first], wanted), tracker)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,8 +19,6 @@ from skill_tools.workers.augmentation.preview import Request, preview
 from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
 
 from .conftest import HEIGHT, WIDTH, street, write_street
-
-Barred = Callable[..., Path]
 
 
 def in_bars(picture: np.ndarray, above: int = 0, beside: int = 0) -> np.ndarray:

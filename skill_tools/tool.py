@@ -20,9 +20,12 @@ Verdict = Literal["fix", "note", "ask", "deny"]
 
 
 class Closed(BaseModel):
-    """A frozen model that refuses fields it doesn't know."""
+    """A frozen model that refuses fields it doesn't know.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Its checks are put together when they are first needed: most processes need few of all there are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Effects(Closed):

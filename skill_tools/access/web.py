@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -59,6 +58,8 @@ async def ask(
     Raises:
         UnreachableError: no answer, or none that can be used.
     """
+    import asyncio
+
     import httpx
 
     try:
@@ -83,6 +84,8 @@ def together(jobs: Sequence[Job[ResultT]]) -> list[ResultT]:
 
     They run in a thread of their own, so this can be called from within an event loop too.
     """
+    import asyncio
+
     import httpx
 
     async def run() -> list[ResultT]:

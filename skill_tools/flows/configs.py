@@ -17,7 +17,7 @@ from skill_tools.flows.spec import MAX_TASKS
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ManifestEntry(_Closed):

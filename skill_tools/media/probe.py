@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skill_tools.errors import ClipError
-from skill_tools.media.opening import EXPECTED_CLIP, open_clip, video_stream
+from skill_tools.media.opening import EXPECTED_CLIP, clock_start_s, open_clip, video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -47,6 +47,8 @@ class ClipHeader:
     """Number of frames, as far as the container tells."""
     duration_s: float
     codec: str
+    starts_s: float = field(default=0.0, kw_only=True)
+    """When the first frame is shown, by the clock of the frames' stamps; as far as the container tells."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def probe(path: Path) -> ClipInfo:
             fps=_frame_rate(stream),
             frames=stream.frames or None,
             duration_s=_duration_s(container, stream),
+            starts_s=_starts_s(container, stream),
             codec=stream.codec.canonical_name,
             pix_fmt=frame.format.name,
             has_audio=bool(container.streams.audio),
@@ -107,6 +110,7 @@ def read_header(path: Path) -> ClipHeader:
             fps=_frame_rate(stream),
             frames=stream.frames or None,
             duration_s=_duration_s(container, stream),
+            starts_s=_starts_s(container, stream),
             codec=stream.codec.canonical_name,
         )
 
@@ -167,13 +171,19 @@ def _frame_rate(stream: VideoStream) -> Fraction:
     return Fraction(average or base or stream.guessed_rate or 25)
 
 
+def _starts_s(container: InputContainer, stream: VideoStream) -> float:
+    if stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return max(0.0, float(stream.start_time * stream.time_base) - clock_start_s(container))
+
+
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     import av
 
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return container.duration / av.time_base
+    if container.duration is not None:  # up to the end, as Matroska and FLV have it
+        return max(0.0, container.duration / av.time_base - _starts_s(container, stream))
     return 0.0
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from skill_tools.errors import ClipError
 from skill_tools.media.probe import ColourTags, probe, read_header
-from skill_tools.media.video import ClipWriter
+from skill_tools.media.video import ClipWriter, read_frames
 
 SAMPLE = Path(__file__).parents[2] / "assets/samples/campus_walkway.mp4"
 
@@ -47,6 +47,24 @@ def test_the_sample_clip_is_what_its_notes_say() -> None:
 def test_the_rate_of_television_stays_a_fraction(tmp_path: Path, container: str) -> None:
     """29.97 frames a second are 30000/1001 in every container."""
     assert probe(make_clip(tmp_path / f"clip.{container}")).fps == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "ts"])
+def test_what_begins_late_is_no_longer_for_that(tmp_path: Path, container: str) -> None:
+    """A clip lasts from its first frame on; when that is, is told by the clock of its frames' stamps."""
+    clip = tmp_path / f"late.{container}"
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for index in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), index, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = 100 + index, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    info, first = probe(clip), next(read_frames(clip))
+    assert info.starts_s == pytest.approx(float(first.pts * first.time_base), abs=1e-3)
+    assert info.starts_s == pytest.approx(0.0 if container == "ts" else 4.0, abs=0.1)
+    assert info.duration_s == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skill_tools.errors import InputError
 from skill_tools.media.video import CODECS
-from skill_tools.workers.augmentation.closed import Closed, Strength
 from skill_tools.workers.augmentation.vocabulary import nearest
 from skill_tools.workers.config_file import read_document
+
+Strength = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Closed(BaseModel):
+    """A section that knows all of its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Closed):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from skill_tools.media.video import NO_HASTE, Haste, read_frames
+from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.bars import picture_in
 from skill_tools.workers.augmentation.boxes import Box
@@ -25,15 +25,15 @@ _NEW = 0.3
 class Reading:
     """A clip's frames, in their order; the first is decoded when this is made, which takes some 50 ms."""
 
-    def __init__(self, path: Path, *, threads: int, haste: Haste = NO_HASTE) -> None:
-        """Open the clip, to be decoded by so many threads, or as many as FFmpeg likes when 0.
+    def __init__(self, path: Path, *, threads: int) -> None:
+        """Open the clip, to be decoded by so many threads.
 
         Raises:
             ClipError: it can't be opened, or no frame of it can be decoded.
         """
         self.skipped: list[str] = []
         """A line for each broken packet met so far."""
-        frames = read_frames(path, skipped=self.skipped, threads=threads, haste=haste)
+        frames = read_frames(path, skipped=self.skipped, threads=threads)
         self.frames = chain([next(frames)], frames)
         """To be gone through once."""
 

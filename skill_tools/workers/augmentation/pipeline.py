@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Self, TypeVar
 
+import cv2
 from av.video.frame import VideoFrame
 
 from skill_tools.media.probe import ClipInfo
@@ -28,7 +29,7 @@ from skill_tools.workers.augmentation.evaluators import Evaluation
 from skill_tools.workers.augmentation.planes import Levels, Map, Planes, in_planes
 from skill_tools.workers.augmentation.relay import Relay
 from skill_tools.workers.augmentation.scene import Light, Scene, View, look_ahead, understand
-from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer, cores
+from skill_tools.workers.augmentation.threads import Courtesy, Pump, Sink, Timer
 from skill_tools.workers.augmentation.tracking import Tracker
 
 T = TypeVar("T")
@@ -38,6 +39,11 @@ _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understoo
 _QUEUE_BYTES = 6 << 20  # edited frames that wait for long are out of the caches when they are encoded
 _QUEUE_FRAMES = 12
 _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
+
+
+def cores() -> int:
+    """Return how many processors this process may use, by its binding and its container's quota."""
+    return cv2.getNumberOfCPUs()
 
 
 def decoder_threads() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -17,7 +17,7 @@ from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import NO_HASTE, Haste, read_frames
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.boxes import Box
-from skill_tools.workers.augmentation.decoded import Decoded, Reading, scenes
+from skill_tools.workers.augmentation.decoded import Decoded, scenes
 from skill_tools.workers.augmentation.effects import Stage, edited
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
 from skill_tools.workers.augmentation.scene import Scene, View, look_ahead, understand
@@ -69,29 +69,31 @@ class Stretch:
         length_s: float,
         size: tuple[int, int],
         step: int = 1,
-        reading: Reading | None = None,
+        begun: Pump[VideoFrame] | None = None,
         haste: Haste = NO_HASTE,
     ) -> None:
         """Say what is to be shown; nothing is decoded yet.
 
-        A `reading` of the clip that has begun already is gone on with where it serves; else it is
-        decoded in such `haste`.
+        Decoding from the clip's start, if it has `begun` already, is gone on with where it serves; else it
+        is decoded in such `haste`.
         """
-        self._info, self._size, self._reading, self._haste = info, size, reading, haste
+        self._info, self._size, self._begun, self._haste = info, size, begun, haste
         self.levels = Levels.of(info)
         frame_s = float(1 / info.fps)
         pixels_a_s = float(info.fps * info.width * info.height)
         usual_s = 0.0 if length_s else min(_USUAL_S, info.duration_s / 2, _USUAL_PIXELS / pixels_a_s)
-        last_s = max(0.0, info.duration_s - 1.5 * frame_s)
-        self._at_s = min(last_s, usual_s if at_s is None else at_s)
+        first_s = info.starts_s
+        last_s = first_s + max(0.0, info.duration_s - 1.5 * frame_s)
+        self._at_s = min(last_s, first_s + usual_s if at_s is None else max(first_s, at_s))
         self._depth = look_ahead((info.width, info.height), info.fps)
         self._ahead_s = float(self._depth / info.fps)
         self._window = _Window(self._at_s, self._at_s + length_s, frame_s, step)
-        self._from_start = self._at_s * pixels_a_s <= _REACH_PIXELS
+        self._from_start = (self._at_s - first_s) * pixels_a_s <= _REACH_PIXELS
         self.exact = self._from_start and not haste.thinned
         """Whether the scene is understood from the very frames by which a run understands it."""
+        self._shown = False
         self.begins_s = self._at_s
-        """When the first frame is shown, in seconds from the clip's start: exact once there is a shot."""
+        """When the first frame is shown, by the clip's clock: exact once there is a shot."""
 
     def shots(self) -> Generator[Shot]:
         """Yield what is to be shown, nearly always one shot; frames are decoded meanwhile.
@@ -99,34 +101,39 @@ class Stretch:
         Raises:
             ClipError: the clip can't be decoded.
         """
-        shown = False
-        within_s = self._ahead_s if self._haste.thinned else math.inf
-        with closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")) as decoded:
-            for frames in scenes(decoded.items(), self._depth, within_s):
-                between = frames.leave_bars()
-                samples = frames.samples()
-                frames.end_with(Standpoint.of(samples))
-                wanted = self._window.seen_of(iter(frames))
-                first = next(wanted, None)
-                if first is not None:
-                    if not shown:
-                        shown, self.begins_s = True, first.time_s
-                    picture = between and self._scaled(between)
-                    size = picture.size if picture else self._size
-                    scene = replace(understand(samples, first.planes.size, self.levels), size=size)
-                    tracker = Tracker(scene, from_start=first.starts_scene)
-                    looked_at = self._looked_at(chain([first], wanted), tracker)
-                    with closing(looked_at):  # before what it takes from, which else it would wait for
-                        yield Shot(scene, picture, looked_at)
-                if self._window.done:
-                    break
-        if not shown:
+        with ExitStack() as stack:
+            if self._begun:  # not to be decoded any longer while what is shown is drawn
+                stack.enter_context(closing(self._begun))
+            decoded = stack.enter_context(closing(Pump(self._decoded(), ahead=_AHEAD, name="decode")))
+            yield from self._shots(decoded.items())
+        if not self._shown:
             raise ClipError(
                 f"{self._info.path} shows nothing at {self._at_s:.2f} s.",
                 expected=EXPECTED_CLIP,
                 remedy="Choose another moment.",
                 code="input.clip_undecodable",
             )
+
+    def _shots(self, decoded: Iterator[Decoded]) -> Iterator[Shot]:
+        within_s = self._ahead_s if self._haste.thinned else math.inf
+        for frames in scenes(decoded, self._depth, within_s):
+            between = frames.leave_bars()
+            samples = frames.samples()
+            frames.end_with(Standpoint.of(samples))
+            wanted = self._window.seen_of(iter(frames))
+            first = next(wanted, None)
+            if first is not None:
+                if not self._shown:
+                    self._shown, self.begins_s = True, first.time_s
+                picture = between and self._scaled(between)
+                size = picture.size if picture else self._size
+                scene = replace(understand(samples, first.planes.size, self.levels), size=size)
+                tracker = Tracker(scene, from_start=first.starts_scene)
+                looked_at = self._looked_at(chain([first], wanted), tracker)
+                with closing(looked_at):  # before what it takes from, which else it would wait for
+                    yield Shot(scene, picture, looked_at)
+            if self._window.done:
+                return
 
     def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Generator[tuple[Planes, View]]:
         """Yield frames as they are to be edited, scaled by another thread meanwhile."""
@@ -148,7 +155,7 @@ class Stretch:
         for number, frame in enumerate(self._frames()):
             item = Decoded(in_planes(frame, self.levels), number, previous)
             if not self.exact:  # not all frames before this one were counted
-                item.index = round(item.time_s / frame_s)
+                item.index = round((item.time_s - self._info.starts_s) / frame_s)
             yield item
             previous = item
 
@@ -156,8 +163,8 @@ class Stretch:
         if not self._from_start:
             begins_s = self._at_s - self._ahead_s
             return read_frames(self._info.path, start_s=begins_s, haste=self._haste)
-        reading, self._reading = self._reading, None
-        return (reading or Reading(self._info.path, threads=0, haste=self._haste)).frames
+        begun, self._begun = self._begun, None
+        return begun.items() if begun else read_frames(self._info.path, haste=self._haste)
 
 
 class _Window:

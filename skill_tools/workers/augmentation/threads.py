@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from typing import Any, Generic, TypeVar
 
-import cv2
-
 T = TypeVar("T")
 
 _LOOK_UP_S = 0.1
@@ -42,11 +40,6 @@ class Timer:
             spent = time.thread_time() - begun
             with self._lock:
                 self.seconds[part] = self.seconds.get(part, 0.0) + spent
-
-
-def cores() -> int:
-    """Return how many processors this process may use, by its binding and its container's quota."""
-    return cv2.getNumberOfCPUs()
 
 
 class Duty(ABC):
@@ -124,6 +117,19 @@ class Pump(Duty, Generic[T]):
             if isinstance(item, BaseException):
                 raise item
             yield item
+
+    def close(self) -> None:
+        """Stop the thread and wait for it; whoever waits for an item finds that there is none."""
+        self._stop.set()
+        self._make_room()  # so that the thread doesn't wait for it
+        self._join()
+        self._make_room()
+        self._queue.put(None)
+
+    def _make_room(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._queue.get_nowait()
 
     def _one_item(self) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -109,20 +110,12 @@ def test_a_variant_keeps_the_bars_and_edits_the_picture(
 
 
 @pytest.mark.parametrize("kind", ["still", "video"])
-def test_a_preview_keeps_the_bars_as_well(letterboxed: Path, tmp_path: Path, kind: str) -> None:
+def test_a_preview_keeps_the_bars_as_well(
+    letterboxed: Path, tmp_path: Path, kind: Literal["still", "video"]
+) -> None:
     """What a run leaves alone, its preview does."""
     output = tmp_path / ("p.png" if kind == "still" else "p.mp4")
-    preview(
-        Request.model_validate(
-            {
-                "clip": letterboxed,
-                "output": output,
-                "kind": kind,
-                "variables": {"weather": "fog"},
-                "alone": True,
-            }
-        )
-    )
+    preview(Request(letterboxed, output, kind, variables={"weather": "fog"}, alone=True))
     shown = cv2.imread(str(output)).max(axis=2) if kind == "still" else lumas(output)[-1]
     assert max(shown[:22].max(), shown[-22:].max()) <= 24
     assert shown[30:60].mean() > 120

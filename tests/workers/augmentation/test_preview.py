@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from skill_tools.errors import InputError
 from skill_tools.media.compare import as_picture
 from skill_tools.media.probe import probe
 from skill_tools.media.video import read_frames
@@ -29,6 +32,20 @@ from skill_tools.workers.augmentation.vocabulary import VALUES
 def shown(clip: Path, target: Path, **wanted: Any) -> dict[str, Any]:
     """Preview a clip and return the answer."""
     return preview(Request(clip=clip, output=target, **wanted))
+
+
+def later(clip: Path, target: Path, *, by_s: int) -> Path:
+    """Write a copy of a clip whose frames are all shown later."""
+    with av.open(clip) as source, av.open(target, "w") as out:
+        given = source.streams.video[0]
+        kept = out.add_stream_from_template(given)
+        for packet in source.demux(given):
+            if packet.pts is not None and packet.dts is not None:
+                packet.pts += by_s / given.time_base
+                packet.dts += by_s / given.time_base
+                packet.stream = kept
+                out.mux(packet)
+    return target
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -149,6 +166,34 @@ def test_whoever_stops_looking_leaves_no_thread(make_street: Callable[..., Path]
         shot = next(shots)
         next(shot.frames)
     assert {"decode", "scale"}.isdisjoint(thread.name for thread in threading.enumerate())
+
+
+def test_what_decodes_is_loaded_without_what_draws() -> None:
+    """A clip is opened while OpenCV and the effects are still being loaded, so its module needs neither."""
+    code = (
+        "import sys, skill_tools.workers.augmentation.preview;"
+        "print({'cv2', 'pydantic', 'PIL', 'skill_tools.workers.augmentation.studio'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
+
+
+def test_a_clip_that_can_t_be_shown_is_decoded_no_further(make_street: Callable[..., Path]) -> None:
+    """When the preview fails, be it for a word, no thread goes on decoding."""
+    with pytest.raises(InputError):
+        shown(make_street(frames=60), Path("p.png"), variables={"weather": "rainy"})
+    assert "read" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv"])
+def test_a_clip_that_begins_late_is_shown_from_its_first_frame(
+    make_street: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    """Cut out of a longer one with its stamps kept, a clip has a film of two seconds and a usual still."""
+    clip = later(make_street(frames=75), tmp_path / name, by_s=5)
+    assert shown(clip, tmp_path / "p.mp4", kind="video")["frames"] == 50 / 2
+    moments = {at_s: shown(clip, tmp_path / "p.png", at_s=at_s)["at_s"] for at_s in (None, 1.0, 6.0, 1e9)}
+    assert moments == pytest.approx({None: 6.48, 1.0: 5.0, 6.0: 6.0, 1e9: 7.92}, abs=1e-3)
 
 
 @pytest.mark.parametrize("size", [(768, 576), (854, 480), (1000, 562), (482, 1070)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from itertools import count
 import pytest
 
 from skill_tools.workers.augmentation.threads import Courtesy, Duty, Pump, Sink
+
+PATIENCE_S = 30.0
 
 
 def _failing_after(items: int) -> Iterator[int]:
@@ -39,6 +42,29 @@ def test_closing_ends_a_thread_that_waits_for_room() -> None:
     assert next(pump.items()) == 0
     pump.close()
     assert "endless" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_whoever_waits_for_an_item_when_there_will_be_no_more_finds_the_end() -> None:
+    """Closed by another thread, a pump leaves nobody waiting for what is never made."""
+    going_on = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        going_on.wait()
+        yield 2
+
+    pump, taken = Pump(slow(), ahead=1, name="slow"), queue.Queue[int]()
+    taker = threading.Thread(target=lambda: deque(map(taken.put, pump.items()), maxlen=0), daemon=True)
+    taker.start()
+    assert taken.get(timeout=PATIENCE_S) == 1
+    closer = threading.Thread(target=pump.close)
+    closer.start()
+    pump._stop.wait(PATIENCE_S)
+    going_on.set()
+    closer.join(PATIENCE_S)
+    taker.join(PATIENCE_S)
+    assert not taker.is_alive()
+    assert taken.empty()
 
 
 def test_what_is_taken_behind_comes_in_order_and_what_goes_wrong_is_told() -> None:
@@ -129,7 +155,7 @@ def test_an_encoder_that_waits_for_work_that_goes_on_does_not_starve() -> None:
 def test_only_cores_that_the_process_may_use_are_counted() -> None:
     """A worker bound to one core of many, as in a container, doesn't reckon with the others."""
     code = (
-        "import os; from skill_tools.workers.augmentation.threads import cores;"
+        "import os; from skill_tools.workers.augmentation.pipeline import cores;"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(cores())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

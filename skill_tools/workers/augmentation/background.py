@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Self
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -44,7 +44,12 @@ def is_still(samples: Sequence[Planes]) -> bool:
     ]
     if len(doubtful) <= (len(others) - 1) / 4:
         return True
-    shifts = [0.0] * (len(others) - len(doubtful)) + [_shift(first, other) for other in doubtful]
+    enough = len(others) - int(0.75 * (len(others) - 1))  # that shift, whatever the rest do
+    shifts = [0.0] * (len(others) - len(doubtful))
+    for other in doubtful:
+        shifts.append(_shift(first, other))
+        if sum(shift >= _STILL_SHIFT for shift in shifts) >= enough:
+            return False
     return quantile(shifts, 0.75) < _STILL_SHIFT
 
 
@@ -61,11 +66,6 @@ class Standpoint:
         self._here = _edges_by_quarter(background)
         self._looked_s = -np.inf
         self._doubted = False
-
-    @classmethod
-    def of(cls, samples: Sequence[Planes]) -> Self | None:
-        """Return that of a scene's samples, None if the camera moves."""
-        return cls(median(samples)) if is_still(samples) else None
 
     def is_left(self, shrink: Callable[[], Planes], time_s: float) -> bool:
         """Tell by a later frame whether the camera has moved off; looked at a few times a second.
@@ -139,8 +139,13 @@ def _shift(first: Plane, other: Plane) -> float:
     By phase correlation (Kuglin and Hines, 1975), which now and then errs.
     """
     one, two = first.astype(np.float32), other.astype(np.float32)
-    shift, response = cv2.phaseCorrelate(one, two, cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F))
+    shift, response = cv2.phaseCorrelate(one, two, _window(one.shape))
     return max(map(abs, shift)) if response > 0.1 else 0.0
+
+
+@lru_cache(maxsize=1)
+def _window(shape: tuple[int, int]) -> Map:
+    return cv2.createHanningWindow(shape[::-1], cv2.CV_32F)
 
 
 def median(samples: Sequence[Planes]) -> Planes:

@@ -118,16 +118,16 @@ class Stretch:
         within_s = self._ahead_s if self._haste.thinned else math.inf
         for frames in scenes(decoded, self._depth, within_s):
             between = frames.leave_bars()
-            samples = frames.samples()
-            frames.end_with(Standpoint.of(samples))
+            whole = between.size if between else (self._info.width, self._info.height)
+            scene = understand(frames.samples(), whole, self.levels)
+            frames.end_with(Standpoint(scene.background) if scene.still else None)
             wanted = self._window.seen_of(iter(frames))
             first = next(wanted, None)
             if first is not None:
                 if not self._shown:
                     self._shown, self.begins_s = True, first.time_s
                 picture = between and self._scaled(between)
-                size = picture.size if picture else self._size
-                scene = replace(understand(samples, first.planes.size, self.levels), size=size)
+                scene = replace(scene, size=picture.size if picture else self._size)
                 tracker = Tracker(scene, from_start=first.starts_scene)
                 looked_at = self._looked_at(chain([first], wanted), tracker)
                 with closing(looked_at):  # before what it takes from, which else it would wait for

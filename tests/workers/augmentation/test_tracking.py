@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from skill_tools.workers.augmentation.background import Standpoint
+from skill_tools.workers.augmentation.background import Standpoint, is_still, median
 from skill_tools.workers.augmentation.decoded import Decoded, scenes
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View, is_cut, shrunk, understand
@@ -160,7 +160,8 @@ def ends(images: list[np.ndarray]) -> list[int]:
     """Return the numbers of the frames with which scenes begin, of pictures shown at ten a second."""
     begins = []
     for frames in scenes(iter(decoded(images)), 8):
-        frames.end_with(Standpoint.of(frames.samples()))
+        samples = frames.samples()
+        frames.end_with(Standpoint(median(samples)) if is_still(samples) else None)
         first, *_ = frames
         begins.append(first.index)
     return begins

@@ -81,7 +81,7 @@ def probe(path: Path) -> ClipInfo:
             width=frame.height if turned else frame.width,
             height=frame.width if turned else frame.height,
             fps=_frame_rate(stream),
-            frames=stream.frames or None,
+            frames=_frames(container, stream),
             duration_s=_duration_s(container, stream),
             starts_s=_starts_s(container, stream),
             codec=stream.codec.canonical_name,
@@ -108,7 +108,7 @@ def read_header(path: Path) -> ClipHeader:
             width=stream.width,
             height=stream.height,
             fps=_frame_rate(stream),
-            frames=stream.frames or None,
+            frames=_frames(container, stream),
             duration_s=_duration_s(container, stream),
             starts_s=_starts_s(container, stream),
             codec=stream.codec.canonical_name,
@@ -169,6 +169,12 @@ def _frame_rate(stream: VideoStream) -> Fraction:
     if average and base and abs(average / base - 1) < Fraction(1, 1000):
         return Fraction(base)
     return Fraction(average or base or stream.guessed_rate or 25)
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> int | None:
+    # An MP4 that was trimmed without encoding it anew keeps frames that its edit list leaves out.
+    shown = _duration_s(container, stream) * _frame_rate(stream)
+    return stream.frames if 0 < stream.frames < 1.01 * shown + 2 else None
 
 
 def _starts_s(container: InputContainer, stream: VideoStream) -> float:

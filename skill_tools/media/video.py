@@ -493,7 +493,7 @@ def _decode(
             packet = next(packets, None)
             if packet is None:
                 break
-            given += bool(packet.size)
+            given += bool(packet.size) and not packet.is_discard  # which an edit list leaves out
             frames = packet.decode()
         except av.error.FFmpegError as error:
             if strict:

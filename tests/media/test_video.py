@@ -244,6 +244,29 @@ def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frame
     assert 1 <= len(skipped) <= 8
 
 
+def test_what_an_edit_list_leaves_out_is_no_loss(tmp_path: Path) -> None:
+    """A clip that was trimmed without encoding it anew begins where it was trimmed, and nothing is broken."""
+    whole, trimmed = make_clip(tmp_path / "whole.mp4", stamps=range(50)), tmp_path / "trimmed.mp4"
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(trimmed), "w", options={"avoid_negative_ts": "disabled"}) as out,
+    ):
+        given = source.streams.video[0]
+        kept = out.add_stream_from_template(given)
+        for packet in source.demux(given):
+            if packet.pts is not None and packet.dts is not None and packet.time_base:
+                packet.pts -= round(Fraction(20, 25) / packet.time_base)
+                packet.dts -= round(Fraction(20, 25) / packet.time_base)
+                packet.stream = kept
+                out.mux(packet)
+    skipped: list[str] = []
+    frames = list(read_frames(trimmed, skipped=skipped))
+    assert skipped == []
+    assert [frame.pts * frame.time_base for frame in frames] == [Fraction(index, 25) for index in range(30)]
+    assert np.array_equal(frames[0].to_ndarray(), list(read_frames(whole))[20].to_ndarray())
+    assert probe(trimmed).frames in {None, 30}
+
+
 def test_interlaced_fields_are_woven_apart(tmp_path: Path) -> None:
     """What moves between two fields isn't a comb; every frame is there, at its own time."""
     source = tmp_path / "in.mp4"

@@ -17,6 +17,7 @@ from skill_tools.errors import ClipError, InputError
 from skill_tools.media.container import prepare_mp4
 from skill_tools.media.probe import ClipInfo, probe
 from skill_tools.media.video import ClipWriter, Haste, read_frames
+from tests.media.restamped import restamped
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets/samples/campus_walkway.mp4"
 NTSC = Fraction(30000, 1001)
@@ -246,19 +247,8 @@ def test_what_a_decoder_mends_or_drops_is_told(tmp_path: Path, codec: str, frame
 
 def test_what_an_edit_list_leaves_out_is_no_loss(tmp_path: Path) -> None:
     """A clip that was trimmed without encoding it anew begins where it was trimmed, and nothing is broken."""
-    whole, trimmed = make_clip(tmp_path / "whole.mp4", stamps=range(50)), tmp_path / "trimmed.mp4"
-    with (
-        av.open(str(whole)) as source,
-        av.open(str(trimmed), "w", options={"avoid_negative_ts": "disabled"}) as out,
-    ):
-        given = source.streams.video[0]
-        kept = out.add_stream_from_template(given)
-        for packet in source.demux(given):
-            if packet.pts is not None and packet.dts is not None and packet.time_base:
-                packet.pts -= round(Fraction(20, 25) / packet.time_base)
-                packet.dts -= round(Fraction(20, 25) / packet.time_base)
-                packet.stream = kept
-                out.mux(packet)
+    whole = make_clip(tmp_path / "whole.mp4", stamps=range(50))
+    trimmed = restamped(whole, tmp_path / "trimmed.mp4", by_s=Fraction(-20, 25))
     skipped: list[str] = []
     frames = list(read_frames(trimmed, skipped=skipped))
     assert skipped == []

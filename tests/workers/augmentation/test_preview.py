@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,25 +26,12 @@ from skill_tools.workers.augmentation.cli import main as make_variant
 from skill_tools.workers.augmentation.preview import Request, preview
 from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.vocabulary import VALUES
+from tests.media.restamped import restamped
 
 
 def shown(clip: Path, target: Path, **wanted: Any) -> dict[str, Any]:
     """Preview a clip and return the answer."""
     return preview(Request(clip=clip, output=target, **wanted))
-
-
-def later(clip: Path, target: Path, *, by_s: int) -> Path:
-    """Write a copy of a clip whose frames are all shown later."""
-    with av.open(clip) as source, av.open(target, "w") as out:
-        given = source.streams.video[0]
-        kept = out.add_stream_from_template(given)
-        for packet in source.demux(given):
-            if packet.pts is not None and packet.dts is not None:
-                packet.pts += by_s / given.time_base
-                packet.dts += by_s / given.time_base
-                packet.stream = kept
-                out.mux(packet)
-    return target
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -190,7 +176,7 @@ def test_a_clip_that_begins_late_is_shown_from_its_first_frame(
     make_street: Callable[..., Path], tmp_path: Path, name: str
 ) -> None:
     """Cut out of a longer one with its stamps kept, a clip has a film of two seconds and a usual still."""
-    clip = later(make_street(frames=75), tmp_path / name, by_s=5)
+    clip = restamped(make_street(frames=75), tmp_path / name, by_s=Fraction(5))
     assert shown(clip, tmp_path / "p.mp4", kind="video")["frames"] == 50 / 2
     moments = {at_s: shown(clip, tmp_path / "p.png", at_s=at_s)["at_s"] for at_s in (None, 1.0, 6.0, 1e9)}
     assert moments == pytest.approx({None: 6.48, 1.0: 5.0, 6.0: 6.0, 1e9: 7.92}, abs=1e-3)

@@ -24,6 +24,7 @@ from skill_tools.workers.augmentation import (
     background,
     bars,
     distance,
+    fading,
     ground,
     heading,
     lamps,
@@ -114,6 +115,7 @@ def parts(folder: str) -> dict[str, str]:
 
 _UNDERSTOOD = {
     "Black bars": (bars, "picture_in"),
+    "Fades": (fading, "UsualLight"),
     "Cuts": (scene, "is_cut"),
     "Camera": (background, "is_still"),
     "When it moves off": (background, "Standpoint"),

@@ -7,6 +7,7 @@ the time; all others give way and fill their gaps.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -39,6 +40,8 @@ _AHEAD_BYTES, _AHEAD_FRAMES = 48 << 20, 32  # decoded while a scene is understoo
 _QUEUE_BYTES = 6 << 20  # edited frames that wait for long are out of the caches when they are encoded
 _QUEUE_FRAMES = 12
 _MOST_DECODING = 16  # threads; as many as FFmpeg takes by itself, since each holds frames
+
+_FADES = "Where the picture fades from or to black, what is added fades with it."
 
 
 def cores() -> int:
@@ -197,6 +200,8 @@ class _Lane:
         if done.is_sample:
             self.evaluating.put((done.item.planes, done.planes, done.view.geometry.ground))
         self.encoding.put(done.item.framed(done.planes))
+        if done.item.fade and done.item.fade.is_plain and _FADES not in self.told.notes:
+            self.told.notes.append(_FADES)
         self.told.frames += 1
         self._job.advance()
 
@@ -244,18 +249,18 @@ def _begun(
     at_once: Executor,
 ) -> Iterator[_Begun]:
     """Yield each frame, once for each variant, edited by the first of its stages."""
-    sampled = _sampled(source)
+    due = deque(_sampled(source))
 
     def understood(frames: SceneFrames) -> Scene:
         with timer.spent_on("understand"):
-            picture = frames.leave_bars()
+            picture = frames.leave_out()
             size = picture.size if picture else (source.width, source.height)
             scene = understand(frames.samples(), size, levels)
         for lane in lanes:
             lane.enter(scene, picture)
         return scene
 
-    for scene_frames in scenes(items, look_ahead((source.width, source.height), source.fps)):
+    for scene_frames in scenes(items, look_ahead((source.width, source.height), source.fps), levels):
         # All wait for this, so a thread that goes last is not the one to do it.
         scene = at_once.submit(understood, scene_frames).result()
         scene_frames.end_with(Standpoint(scene.background) if scene.still else None)
@@ -263,8 +268,9 @@ def _begun(
         for item in scene_frames:
             with timer.spent_on("effects"):
                 view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
-                is_sample = item.index in sampled
+                is_sample = bool(due) and item.index >= due[0] and not item.fade
                 if is_sample:
+                    due.popleft()
                     _ = view.geometry  # which the evaluators ask for, when other frames have been looked at
             for lane in lanes:
                 yield lane.begin(item, view, is_sample=is_sample)
@@ -275,9 +281,10 @@ def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
     return max(3, min(most, size_bytes // max(1, source.width * source.height * 3 // 2)))
 
 
-def _sampled(info: ClipInfo) -> frozenset[int]:
+def _sampled(info: ClipInfo) -> list[int]:
+    """Return from which frames on the next one that isn't faded is evaluated: the first, and six others."""
     total = info.frames or max(1, round(info.duration_s * info.fps))
-    return frozenset(int((part + 0.5) * total / _SAMPLES) for part in range(_SAMPLES)) | {0}
+    return sorted({0, *(int((part + 0.5) * total / _SAMPLES) for part in range(_SAMPLES))})
 
 
 def _decoded(reading: Reading, levels: Levels, timer: Timer) -> Iterator[Decoded]:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 import cv2
 from av.video.frame import VideoFrame
@@ -19,6 +20,7 @@ from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.decoded import Decoded, scenes
 from skill_tools.workers.augmentation.effects import Stage, edited
+from skill_tools.workers.augmentation.fading import Fade
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, halved, in_planes
 from skill_tools.workers.augmentation.scene import Scene, View, look_ahead, understand
 from skill_tools.workers.augmentation.threads import Pump
@@ -32,6 +34,14 @@ _ON_TIME = 1.1  # frames come a little sooner or later, as far as their clip's c
 _AHEAD = 4  # decoded while others are edited
 
 
+class Seen(NamedTuple):
+    """A frame to be edited, in the size asked for, and what is known of it."""
+
+    planes: Planes
+    view: View
+    fade: Fade | None
+
+
 @dataclass(frozen=True, eq=False)
 class Shot:
     """Frames between two cuts, each with what is known of it, and the scene that they show."""
@@ -39,15 +49,19 @@ class Shot:
     scene: Scene
     picture: Box | None
     """What the scene shows of the frames, if there are bars around it."""
-    frames: Iterator[tuple[Planes, View]]
+    frames: Iterator[Seen]
     """To be gone through once, before the next shot is asked for."""
 
-    def edited(self, planes: Planes, view: View, stages: Sequence[Stage]) -> Planes:
+    def edited(self, seen: Seen, stages: Sequence[Stage]) -> Planes:
         """Return a frame edited, in planes of its own."""
-        whole = planes.copy()
+        whole = seen.planes.copy()
+        part = whole if self.picture is None else whole.within(self.picture)
+        done = edited(seen.fade.lifted(part) if seen.fade else part, seen.view, stages)
+        if seen.fade:
+            done = seen.fade.darkened(done) if seen.fade.share else part
         if self.picture is None:
-            return edited(whole, view, stages)
-        whole.put(edited(whole.within(self.picture), view, stages), self.picture)
+            return done
+        whole.put(done, self.picture)
         return whole
 
 
@@ -116,8 +130,8 @@ class Stretch:
 
     def _shots(self, decoded: Iterator[Decoded]) -> Iterator[Shot]:
         within_s = self._ahead_s if self._haste.thinned else math.inf
-        for frames in scenes(decoded, self._depth, within_s):
-            between = frames.leave_bars()
+        for frames in scenes(decoded, self._depth, self.levels, within_s):
+            between = frames.leave_out()
             whole = between.size if between else (self._info.width, self._info.height)
             scene = understand(frames.samples(), whole, self.levels)
             frames.end_with(Standpoint(scene.background) if scene.still else None)
@@ -135,13 +149,13 @@ class Stretch:
             if self._window.done:
                 return
 
-    def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Generator[tuple[Planes, View]]:
+    def _looked_at(self, items: Iterator[Decoded], tracker: Tracker) -> Generator[Seen]:
         """Yield frames as they are to be edited, scaled by another thread meanwhile."""
 
-        def scaled(item: Decoded) -> tuple[Planes, View]:
+        def scaled(item: Decoded) -> Seen:
             view = tracker.look(item.planes, item.index, item.time_s, item.shrink)
             view.shrink()
-            return resized(Planes.of(item.frame, editable=False), self._size), view
+            return Seen(resized(Planes.of(item.frame, editable=False), self._size), view, item.fade)
 
         with closing(Pump(map(scaled, items), ahead=_AHEAD, name="scale")) as looked_at:
             yield from looked_at.items()

@@ -22,9 +22,9 @@ from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.preview import Opened, Request
-from skill_tools.workers.augmentation.scene import Scene, View
+from skill_tools.workers.augmentation.scene import Scene
 from skill_tools.workers.augmentation.side_by_side import MARGIN, SideBySide
-from skill_tools.workers.augmentation.stretch import Shot, Stretch
+from skill_tools.workers.augmentation.stretch import Seen, Shot, Stretch
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
 
@@ -81,8 +81,8 @@ class _Edited(NamedTuple):
     time_s: float
 
 
-def _edited(shot: Shot, planes: Planes, view: View, stages: Sequence[Stage]) -> _Edited:
-    return _Edited(planes, shot.edited(planes, view, stages), view.time_s)
+def _edited(shot: Shot, seen: Seen, stages: Sequence[Stage]) -> _Edited:
+    return _Edited(seen.planes, shot.edited(seen, stages), seen.view.time_s)
 
 
 class _Studio:
@@ -114,8 +114,8 @@ class _Studio:
         ):
             for shot in shots:
                 stages = self._stages(shot.scene, wish)
-                for planes, view in shot.frames:
-                    shown.put(_edited(shot, planes, view, stages))
+                for seen in shot.frames:
+                    shown.put(_edited(shot, seen, stages))
             shown.finish()
 
     def show_grid(self, wishes: Sequence[Wish]) -> None:
@@ -150,9 +150,9 @@ class _Studio:
         """Yield the first frame as each of the wishes shows it."""
         with closing(self._stretch.shots()) as shots:
             shot = next(shots)
-            planes, view = next(shot.frames)
+            seen = next(shot.frames)
         for wish in wishes:
-            yield _edited(shot, planes, view, self._stages(shot.scene, wish))
+            yield _edited(shot, seen, self._stages(shot.scene, wish))
 
     def _stages(self, scene: Scene, wish: Wish) -> Sequence[Stage]:
         wait(self._ahead)

@@ -84,7 +84,7 @@ def test_a_moment_deep_in_a_clip_is_entered_there(
     clip = make_street(frames=60)
     info = probe(clip)
     stretch = Stretch(info, at_s=2.0, length_s=0.0, size=(info.width, info.height))
-    (((planes, view),),) = (list(shot.frames) for shot in stretch.shots())
+    (((planes, view, _),),) = (list(shot.frames) for shot in stretch.shots())
     assert (stretch.exact, view.index, view.time_s) == (False, 50, 2.0)
     assert np.array_equal(planes.y, list(read_frames(clip))[50].to_ndarray()[: info.height])
 

@@ -159,7 +159,7 @@ def test_a_cut_between_shots_that_look_alike_is_found() -> None:
 def ends(images: list[np.ndarray]) -> list[int]:
     """Return the numbers of the frames with which scenes begin, of pictures shown at ten a second."""
     begins = []
-    for frames in scenes(iter(decoded(images)), 8):
+    for frames in scenes(iter(decoded(images)), 8, Levels()):
         samples = frames.samples()
         frames.end_with(Standpoint(median(samples)) if is_still(samples) else None)
         first, *_ = frames

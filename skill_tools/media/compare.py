@@ -327,7 +327,9 @@ def save_picture(picture: Picture, target: Path) -> None:
     twice as fast.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    kind = ".jpg" if target.suffix.lower() in {".jpg", ".jpeg"} else ".png"
-    _, coded = cv2.imencode(kind, picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    is_jpeg = target.suffix.lower() in {".jpg", ".jpeg"}
+    _, coded = cv2.imencode(
+        ".jpg" if is_jpeg else ".png", picture, [cv2.IMWRITE_JPEG_QUALITY, 88] if is_jpeg else []
+    )
     with whole_file(target) as part:
         part.write_bytes(coded.tobytes())

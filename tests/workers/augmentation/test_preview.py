@@ -164,6 +164,17 @@ def test_what_decodes_is_loaded_without_what_draws() -> None:
     assert told.stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.mp4"])
+def test_a_preview_that_is_made_complains_of_nothing(
+    make_street: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """No library says anything on standard error, which a person would see."""
+    clip = make_street()
+    capfd.readouterr()
+    shown(clip, tmp_path / name, kind="video" if name == "p.mp4" else "still", variables={"weather": "rain"})
+    assert capfd.readouterr().err == ""
+
+
 def test_a_clip_that_can_t_be_shown_is_decoded_no_further(make_street: Callable[..., Path]) -> None:
     """When the preview fails, be it for a word, no thread goes on decoding."""
     with pytest.raises(InputError):

@@ -23,10 +23,10 @@ _SHARES = (0.25, 0.5, 0.75, 0.97)
 _FEWEST_CODES = 10.0  # above black, of which a share can be told
 _BEGINS, _ALL = 0.9, 0.4
 """Of the scene's light; below both a frame is as far faded as it seems. What passes takes less light away."""
+_BLACK = 0.04  # of the scene's light; what has less shows nothing
+_MOST_LIFTED = 0.05  # likewise; what has less is left a little darker than the scene
 _SETTLED = 3  # of a scene's first frames, the last third shows its light
-_LIGHTEST = 0.999
-_MOST_LIFTED = 0.05
-_BLACK = 0.04  # likewise; what has less shows nothing
+_LIGHTEST = 0.999  # share of a frame that is darker
 _CODES = np.arange(256.0)
 
 
@@ -70,10 +70,10 @@ class UsualLight:
     """The light of a scene, by which its faded frames are told.
 
     It is that of dark, middling and light places at the end of the frames that are looked at first. A frame
-    is faded where all of them have lost light, from a tenth on, and wholly so where they have lost more than
-    half; but not where something is as light as before. It is then edited in the scene's light, and darkened
-    again. A fade to white and one shot that fades over into another are not told, and where the lights of a
-    room go out, or a camera hasn't found its exposure yet, it is taken for a fade as well.
+    is faded where all of them have lost light, from a tenth on, and by all that they have lost from three
+    fifths on; but not where something is as light as before. It is then edited in the scene's light, and
+    darkened again. A fade to white and one shot that fades over into another are not told, and where the
+    lights of a room go out, or a camera hasn't found its exposure yet, it is taken for a fade as well.
     """
 
     def __init__(self, codes: NDArray[np.float64], levels: Levels) -> None:

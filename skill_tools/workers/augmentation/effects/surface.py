@@ -16,7 +16,7 @@ from skill_tools.workers.augmentation.effects.base import Parts, mix
 from skill_tools.workers.augmentation.effects.ground_plane import patches, paved, rows_to_metres, tile
 from skill_tools.workers.augmentation.effects.veils import Change, Spared, SteadyVeil, depth_of, ground_of
 from skill_tools.workers.augmentation.ground import lighter_than, luma_around, spared
-from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, quantile, shrink
+from skill_tools.workers.augmentation.planes import Map, Plane, Planes, grow, halved, quantile, shrink
 from skill_tools.workers.augmentation.scene import Geometry, Scene, View
 from skill_tools.workers.augmentation.vocabulary import drawn_seed
 
@@ -308,11 +308,18 @@ def _paved(frame: Planes, scene: Scene) -> Map:
 def _lit(view: View) -> Map:
     """Return how much of the light around falls on the ground at each place: what lies in shade is darker.
 
-    Darker ground passes for shaded ground, so little is made of what is nearly as light.
+    Darker ground passes for shaded ground, so little is made of what is nearly as light. Half the size tells
+    it, which counts where it is to be told of each frame.
     """
-    scene = view.scene
-    luma = (scene.background if scene.still else view.small).y * np.float32(1 / 255)
-    share = lighter_than(cv2.blur(luma, (5, 5)), luma_around(luma, view.geometry.ground))
+    scene, ground = view.scene, view.geometry.ground
+    if scene.still:
+        return _lit_by(scene.background.y, ground, 5)
+    return grow(_lit_by(halved(view.small.y), halved(ground), 3), ground.shape[::-1])
+
+
+def _lit_by(codes: Plane, ground: Map, across: int) -> Map:
+    luma = codes * np.float32(1 / 255)
+    share = lighter_than(cv2.blur(luma, (across, across)), luma_around(luma, ground))
     lit: Map = np.sqrt(np.clip(share * np.float32(1 / 0.8), 0.15, 1))
     return lit
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -49,6 +51,12 @@ def write_street(
                 image = cv2.flip(255 - street(index, room=True), 0)
             writer.write_bgr(cv2.resize(image, size), index)
     return path
+
+
+def told_by(code: str) -> str:
+    """Run Python code in a process of its own and return what it prints."""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -27,6 +26,8 @@ from skill_tools.workers.augmentation.preview import Request, preview
 from skill_tools.workers.augmentation.stretch import Stretch
 from skill_tools.workers.augmentation.vocabulary import VALUES
 from tests.media.restamped import restamped
+
+from .conftest import told_by
 
 
 def shown(clip: Path, target: Path, **wanted: Any) -> dict[str, Any]:
@@ -160,8 +161,7 @@ def test_what_decodes_is_loaded_without_what_draws() -> None:
         "import sys, skill_tools.workers.augmentation.preview;"
         "print({'cv2', 'pydantic', 'PIL', 'skill_tools.workers.augmentation.studio'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
+    assert told_by(code) == "set()"
 
 
 @pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.mp4"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,8 @@ from itertools import count
 import pytest
 
 from skill_tools.workers.augmentation.threads import Courtesy, Duty, Pump, Sink
+
+from .conftest import told_by
 
 PATIENCE_S = 30.0
 
@@ -158,5 +159,4 @@ def test_only_cores_that_the_process_may_use_are_counted() -> None:
         "import os; from skill_tools.workers.augmentation.pipeline import cores;"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(cores())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "1"
+    assert told_by(code) == "1"

@@ -9,7 +9,7 @@ from contextlib import closing
 from fractions import Fraction
 from functools import cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,14 @@ from skill_tools.media.probe import ClipInfo
 from skill_tools.media.video import ClipWriter
 from skill_tools.workers.augmentation.effects import Stage, chain_for, draw_ahead
 from skill_tools.workers.augmentation.planes import Planes
-from skill_tools.workers.augmentation.preview import Opened, Request
 from skill_tools.workers.augmentation.scene import Scene
 from skill_tools.workers.augmentation.side_by_side import MARGIN, SideBySide
 from skill_tools.workers.augmentation.stretch import Seen, Shot, Stretch
 from skill_tools.workers.augmentation.threads import Sink
 from skill_tools.workers.augmentation.vocabulary import VALUES, Wish, canonical, wish_for
+
+if TYPE_CHECKING:
+    from skill_tools.workers.augmentation.preview import Opened, Request
 
 SAMPLE_S = 2.0
 _SHEET_WIDTH = 2400

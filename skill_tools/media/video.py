@@ -72,6 +72,11 @@ class Haste(NamedTuple):
 NO_HASTE = Haste()
 
 
+def frames_in(size_bytes: int, width: int, height: int) -> int:
+    """Return how many 8-bit 4:2:0 frames a share of memory holds."""
+    return size_bytes // max(1, width * height * 3 // 2)
+
+
 def read_frames(
     path: Path,
     *,

@@ -20,7 +20,7 @@ import cv2
 from av.video.frame import VideoFrame
 
 from skill_tools.media.probe import ClipInfo
-from skill_tools.media.video import ClipWriter
+from skill_tools.media.video import ClipWriter, frames_in
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.config import Output
@@ -278,7 +278,7 @@ def _begun(
 
 def _frames_in(size_bytes: int, source: ClipInfo, *, most: int) -> int:
     """Return how many frames a share of memory holds: at least 3."""
-    return max(3, min(most, size_bytes // max(1, source.width * source.height * 3 // 2)))
+    return max(3, min(most, frames_in(size_bytes, source.width, source.height)))
 
 
 def _sampled(info: ClipInfo) -> list[int]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from skill_tools.ending import end_quickly
 from skill_tools.errors import EXIT_CODES, VdaError
 from skill_tools.media.probe import ClipInfo, probe, read_header
-from skill_tools.media.video import Haste, read_frames
+from skill_tools.media.video import Haste, frames_in, read_frames
 from skill_tools.workers.augmentation.threads import Pump
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Opened:
         """What is left out of decoding."""
         self.frames: Pump[VideoFrame] | None = None
         if not request.at_s:
-            ahead = max(1, min(_AHEAD_FRAMES, _AHEAD_BYTES // (pixels * 3 // 2)))
+            ahead = max(1, min(_AHEAD_FRAMES, frames_in(_AHEAD_BYTES, header.width, header.height)))
             self.frames = Pump(read_frames(request.clip, haste=self.haste), ahead=ahead, name="read")
         with ExitStack() as failing:
             failing.callback(self.close)

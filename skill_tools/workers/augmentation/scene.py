@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
+from skill_tools.media.video import frames_in
 from skill_tools.workers.augmentation.background import is_still, median
 from skill_tools.workers.augmentation.boxes import Box
 from skill_tools.workers.augmentation.distance import camera_height_m, focal_px, horizon_of, metres_to
@@ -263,7 +264,7 @@ def look_ahead(size: tuple[int, int], fps: Fraction) -> int:
     frames of 4K, is told from one that stands; through 5 frames it is not.
     """
     wanted = min(_MOST_AHEAD, max(_FEWEST_AHEAD, math.ceil(_LOOKAHEAD_S * fps)))
-    return max(3, min(wanted, _LOOKAHEAD_BYTES // max(1, size[0] * size[1] * 3 // 2)))
+    return max(3, min(wanted, frames_in(_LOOKAHEAD_BYTES, *size)))
 
 
 def spread(ahead: Sequence[T]) -> Sequence[T]:

@@ -15,7 +15,7 @@ from skill_tools.media.video import read_frames
 from skill_tools.workers.augmentation.background import Standpoint
 from skill_tools.workers.augmentation.bars import picture_in
 from skill_tools.workers.augmentation.boxes import Box
-from skill_tools.workers.augmentation.fading import TELLING, Fade, UsualLight, is_dark
+from skill_tools.workers.augmentation.fading import TELLING, Fade, Lights, UsualLight, is_dark, lights_of
 from skill_tools.workers.augmentation.planes import Levels, Planes, copied, stamped
 from skill_tools.workers.augmentation.scene import apart, glance, is_cut, may_part, shrunk, spread, stride
 
@@ -50,7 +50,7 @@ class Decoded:
         self.fade: Fade | None = None
         """How far it is faded, if it is."""
         self._seen = Planes.of(frame, editable=False)
-        self.glance = glance(self._seen)
+        self._glance = glance(self._seen)
         self._usual = math.inf  # until two frames have been seen
         self.starts_scene = previous is None or self._is_cut_from(previous)
 
@@ -58,6 +58,11 @@ class Decoded:
     def time_s(self) -> float:
         """When the frame is shown."""
         return float((self.frame.pts or 0) * (self.frame.time_base or 0))
+
+    @cached_property
+    def lights(self) -> Lights:
+        """How light its dark, middling and light places are."""
+        return lights_of(self._glance)
 
     @cached_property
     def planes(self) -> Planes:
@@ -82,17 +87,16 @@ class Decoded:
 
     def in_light(self, usual: UsualLight) -> Decoded:
         """Return the frame as one of a scene with such light, which is itself unless it is faded."""
-        fade = usual.fade_of(self.glance, self._seen)
+        fade = usual.fade_of(self.lights, self._seen)
         return self._with(fade=fade) if fade else self
 
     def lit_by(self, usual: UsualLight) -> Planes | None:
         """Return a small copy in such light, None if too little of it is left."""
-        return usual.shown(self.glance, shrunk(self._seen))
+        return usual.shown(self.lights, shrunk(self._seen))
 
     def framed(self, planes: Planes) -> VideoFrame:
         """Return a `yuv420p` frame of edited planes, with the stamps, the fade and the bars of this one."""
-        if self.fade:
-            planes = self.fade.darkened(planes) if self.fade.share else self._seen
+        planes = self.fade.faded(planes, self._seen) if self.fade else planes
         if self.picture is None:
             return stamped(planes.framed(), self.frame)
         whole = copied(self.frame)
@@ -109,7 +113,7 @@ class Decoded:
 
     def _is_cut_from(self, previous: Decoded) -> bool:
         """Tell whether a cut lies before this frame, and keep in mind how far frames usually differ."""
-        difference, usual = apart(previous.glance, self.glance), previous._usual
+        difference, usual = apart(previous._glance, self._glance), previous._usual
         cut = may_part(difference) and is_cut(previous.small, self.small, usual)
         if cut:
             self._usual = usual
@@ -154,8 +158,8 @@ class SceneFrames:
         self._ahead, self._items, self.next_scene = ahead, items, next_scene
         self._standpoint: Standpoint | None = None
         self._picture: Box | None = None
-        self._is_dark = is_dark(ahead[-1].glance, levels)
-        self._levels, self._light = levels, UsualLight.of([item.glance for item in ahead], levels)
+        self._is_dark = is_dark(ahead[-1].lights, levels)
+        self._levels, self._light = levels, UsualLight([item.lights for item in ahead], levels)
 
     def samples(self) -> Sequence[Planes]:
         """Return the small copies of frames by which the scene is understood: as they are once it is lit."""
@@ -198,7 +202,7 @@ class SceneFrames:
 
     def _comes_from_black(self, item: Decoded) -> bool:
         """Tell whether something is to be seen again, where before nothing was: it may be anything."""
-        was_dark, self._is_dark = self._is_dark, is_dark(item.glance, self._levels)
+        was_dark, self._is_dark = self._is_dark, is_dark(item.lights, self._levels)
         return was_dark and not self._is_dark
 
     def _is_elsewhere(self, part: Decoded) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from skill_tools.workers.augmentation.planes import Levels, Plane, Planes, Table, rounded
+
+Lights = NDArray[np.float64]
+"""Codes of luma of a frame's dark, middling and light places."""
 
 TELLING = 0.25
 """Of a scene's light; what has less shows more noise than things."""
@@ -51,11 +53,13 @@ class Fade:
             plane.flags.writeable = False
         return lifted
 
-    def darkened(self, planes: Planes) -> Planes:
-        """Return planes faded as the frame is, in a new frame."""
-        darkened = Planes.of(VideoFrame(*planes.size, "yuv420p"))
-        self._scale(planes, self.share, darkened)
-        return darkened
+    def faded(self, planes: Planes, source: Planes) -> Planes:
+        """Return edited planes in a new frame, faded as their source is; a copy of that where it is black."""
+        if not self.share:
+            return Planes.of(source.in_new_frame())
+        faded = Planes.of(VideoFrame(*planes.size, "yuv420p"))
+        self._scale(planes, self.share, faded)
+        return faded
 
     def _scale(self, planes: Planes, factor: float, out: Planes) -> None:
         luma, chroma = (
@@ -76,32 +80,28 @@ class UsualLight:
     lights of a room go out, or a camera hasn't found its exposure yet, it is taken for a fade as well.
     """
 
-    def __init__(self, codes: NDArray[np.float64], levels: Levels) -> None:
-        """Take it from some codes of luma above black, from dark to light."""
-        self._codes, self._levels = codes, levels
+    def __init__(self, first: Sequence[Lights], levels: Levels) -> None:
+        """Take it from the lights of the scene's first frames, in their order."""
+        self._levels = levels
+        settled = first[-max(1, len(first) // _SETTLED) :]
+        self._codes = np.mean([_above_black(lights, levels) for lights in settled], axis=0)
 
-    @classmethod
-    def of(cls, glances: Sequence[Plane], levels: Levels) -> Self:
-        """Return the light of a scene whose first frames have these thumbnails."""
-        settled = glances[-max(1, len(glances) // _SETTLED) :]
-        return cls(np.mean([_codes(glance, levels) for glance in settled], axis=0), levels)
-
-    def share_of(self, glance: Plane) -> float:
-        """Return how much of the scene's light a frame has that has such a thumbnail, at most 1.
+    def share_of(self, lights: Lights) -> float:
+        """Return how much of the scene's light a frame of such lights has, at most 1.
 
         Of dark and light places, those count that have lost least: what passes hides the others. Of a scene
         in which nothing is to be seen a frame has nothing.
         """
         told = self._codes >= _FEWEST_CODES
-        shares = _codes(glance, self._levels)[told] / self._codes[told]
+        shares = _above_black(lights, self._levels)[told] / self._codes[told]
         return min(1.0, float(shares.max(initial=0.0)))
 
-    def fade_of(self, glance: Plane, planes: Planes) -> Fade | None:
-        """Return how far a frame is to be faded, None if it isn't.
+    def fade_of(self, lights: Lights, planes: Planes) -> Fade | None:
+        """Return how far a frame of such lights is to be faded, None if it isn't.
 
         Not where something is as light as ever: in the shade of a wood the sky shines, at night lamps do.
         """
-        share = self.share_of(glance)
+        share = self.share_of(lights)
         if share < _BEGINS:
             share = max(share, self._levels.unit(_ranked(planes.y[::8, ::8], (_LIGHTEST,))[0]))
         if share >= _BEGINS:
@@ -109,23 +109,27 @@ class UsualLight:
         share = max(share, 1 - (_BEGINS - share) * (1 - _ALL) / (_BEGINS - _ALL))
         return Fade(share if share >= _BLACK else 0.0, self._levels)
 
-    def shown(self, glance: Plane, planes: Planes) -> Planes | None:
+    def shown(self, lights: Lights, planes: Planes) -> Planes | None:
         """Return a faded frame, of any size, in all the scene's light; None if too little is left of it."""
-        share = self.share_of(glance)
+        share = self.share_of(lights)
         return Fade(share, self._levels).lifted(planes) if share >= TELLING else None
 
 
-def is_dark(glance: Plane, levels: Levels) -> bool:
-    """Tell by a frame's thumbnail whether nothing is to be seen."""
-    return bool(_codes(glance, levels)[-1] < _FEWEST_CODES)
+def lights_of(glance: Plane) -> Lights:
+    """Return the lights of a frame that has such a thumbnail."""
+    return _ranked(glance, _SHARES)
 
 
-def _codes(glance: Plane, levels: Levels) -> NDArray[np.float64]:
-    """Return some codes of luma above black, from dark to light."""
-    return np.maximum(_ranked(glance, _SHARES) - levels.black, 0.0)
+def is_dark(lights: Lights, levels: Levels) -> bool:
+    """Tell by a frame's lights whether nothing is to be seen."""
+    return bool(_above_black(lights, levels)[-1] < _FEWEST_CODES)
 
 
-def _ranked(plane: Plane, shares: Sequence[float]) -> NDArray[np.float64]:
+def _above_black(lights: Lights, levels: Levels) -> Lights:
+    return np.maximum(lights - levels.black, 0.0)
+
+
+def _ranked(plane: Plane, shares: Sequence[float]) -> Lights:
     """Return the codes below which shares of a plane lie."""
     places = [int(share * (plane.size - 1)) for share in shares]
     return np.partition(plane, places, axis=None)[places].astype(np.float64)

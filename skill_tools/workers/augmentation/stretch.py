@@ -57,8 +57,7 @@ class Shot:
         whole = seen.planes.copy()
         part = whole if self.picture is None else whole.within(self.picture)
         done = edited(seen.fade.lifted(part) if seen.fade else part, seen.view, stages)
-        if seen.fade:
-            done = seen.fade.darkened(done) if seen.fade.share else part
+        done = seen.fade.faded(done, part) if seen.fade else done
         if self.picture is None:
             return done
         whole.put(done, self.picture)

@@ -12,8 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from skill_tools.media.video import ClipWriter
+from skill_tools.workers.augmentation.config import load_config
+from skill_tools.workers.augmentation.planes import Planes
+from skill_tools.workers.augmentation.variant import VIDEO_NAME, make_variants
 
 WIDTH, HEIGHT = 192, 144
 
@@ -51,6 +55,22 @@ def write_street(
                 image = cv2.flip(255 - street(index, room=True), 0)
             writer.write_bgr(cv2.resize(image, size), index)
     return path
+
+
+def planes(picture: np.ndarray) -> Planes:
+    """Return a BGR picture as a clip's frame."""
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture, np.uint8), format="bgr24")
+    return Planes.of(frame.reformat(format="yuv420p"))
+
+
+def variant_of(clip: Path, folder: Path, wanted: str) -> Path:
+    """Make a variant of a clip in a new folder; return its video."""
+    folder.mkdir()
+    config = folder / "config.yaml"
+    config.write_text("data: {input_video: '', output_dir: ''}\noutput: {crf: 8}\n")
+    given = [f"data.input_video={clip}", f"data.output_dir={folder}", f"augmentation.sampled_vars.{wanted}"]
+    make_variants([load_config(config, given)])
+    return folder / VIDEO_NAME
 
 
 def told_by(code: str) -> str:

@@ -9,28 +9,20 @@ from typing import Literal
 import cv2
 import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 
 from skill_tools.media.video import ClipWriter, read_frames
 from skill_tools.workers.augmentation.bars import picture_in
 from skill_tools.workers.augmentation.boxes import Box
-from skill_tools.workers.augmentation.config import load_config
 from skill_tools.workers.augmentation.planes import Planes
 from skill_tools.workers.augmentation.preview import Request, preview
-from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
+from skill_tools.workers.augmentation.variant import METADATA_NAME
 
-from .conftest import HEIGHT, WIDTH, street, write_street
+from .conftest import HEIGHT, WIDTH, planes, street, variant_of, write_street
 
 
 def in_bars(picture: np.ndarray, above: int = 0, beside: int = 0) -> np.ndarray:
     """Return a BGR picture with black bars around it."""
     return cv2.copyMakeBorder(picture, above, above, beside, beside, cv2.BORDER_CONSTANT)
-
-
-def planes(picture: np.ndarray) -> Planes:
-    """Return a BGR picture as a clip's frame."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-    return Planes.of(frame.reformat(format="yuv420p"))
 
 
 def night() -> np.ndarray:
@@ -82,16 +74,6 @@ def letterboxed(tmp_path: Path) -> Path:
 def lumas(path: Path) -> list[np.ndarray]:
     """Return the luma of each frame."""
     return [Planes.of(frame).y.astype(int) for frame in read_frames(path)]
-
-
-def variant_of(clip: Path, folder: Path, wanted: str) -> Path:
-    """Make a variant of a clip in a folder."""
-    folder.mkdir()
-    config = folder / "config.yaml"
-    config.write_text("data: {input_video: '', output_dir: ''}\noutput: {crf: 8}\n")
-    given = [f"data.input_video={clip}", f"data.output_dir={folder}", f"augmentation.sampled_vars.{wanted}"]
-    make_variants([load_config(config, given)])
-    return folder / VIDEO_NAME
 
 
 @pytest.mark.parametrize("wanted", ["weather=fog", "weather=snow", "time_of_day=night"])

@@ -10,17 +10,16 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 
 from skill_tools.media.video import ClipWriter, read_frames
-from skill_tools.workers.augmentation.config import load_config
-from skill_tools.workers.augmentation.fading import Fade, UsualLight
+from skill_tools.workers.augmentation.decoded import Decoded
+from skill_tools.workers.augmentation.fading import Fade, UsualLight, lights_of
 from skill_tools.workers.augmentation.planes import Levels, Planes
 from skill_tools.workers.augmentation.preview import Request, preview
 from skill_tools.workers.augmentation.scene import glance
-from skill_tools.workers.augmentation.variant import METADATA_NAME, VIDEO_NAME, make_variants
+from skill_tools.workers.augmentation.variant import METADATA_NAME
 
-from .conftest import HEIGHT, WIDTH, street
+from .conftest import HEIGHT, WIDTH, planes, street, variant_of
 
 IN, LIT, OUT = 15, 45, 15
 FRAMES = IN + LIT + OUT
@@ -52,21 +51,17 @@ def lumas(path: Path) -> list[np.ndarray]:
     return [Planes.of(frame).y.astype(float) - 16 for frame in read_frames(path)]
 
 
-def variant_of(clip: Path, folder: Path, wanted: str) -> tuple[list[np.ndarray], dict[str, Any]]:
+def told_of(clip: Path, folder: Path, wanted: str) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Make a variant of a clip in a folder; return its frames' luma above black and its metadata."""
-    folder.mkdir()
-    config = folder / "config.yaml"
-    config.write_text("data: {input_video: '', output_dir: ''}\noutput: {crf: 8}\n")
-    given = [f"data.input_video={clip}", f"data.output_dir={folder}", f"augmentation.sampled_vars.{wanted}"]
-    make_variants([load_config(config, given)])
-    return lumas(folder / VIDEO_NAME), json.loads((folder / METADATA_NAME).read_text())
+    video = variant_of(clip, folder, wanted)
+    return lumas(video), json.loads(video.with_name(METADATA_NAME).read_text())
 
 
 @pytest.mark.parametrize("wanted", ["weather=fog", "weather=snow", "surface=puddles", "time_of_day=night"])
 def test_what_is_added_fades_with_the_picture(faded: Path, lit: Path, tmp_path: Path, wanted: str) -> None:
     """Black stays black, half a fade shows half of the variant, and what is lit is as without a fade."""
-    with_fades, told = variant_of(faded, tmp_path / "faded", wanted)
-    without, _ = variant_of(lit, tmp_path / "lit", wanted)
+    with_fades, told = told_of(faded, tmp_path / "faded", wanted)
+    without, _ = told_of(lit, tmp_path / "lit", wanted)
     for index, share in enumerate(SHARES):
         shown, whole = with_fades[index], without[index]
         if share == 0:
@@ -83,8 +78,8 @@ def test_a_scene_that_fades_in_is_understood_as_once_it_is_lit(
     faded: Path, lit: Path, tmp_path: Path
 ) -> None:
     """The camera stands, light and ground are those of the same clip without a fade, and it is one scene."""
-    (scene,) = variant_of(faded, tmp_path / "faded", "weather=fog")[1]["scenes"]
-    (same,) = variant_of(lit, tmp_path / "lit", "weather=fog")[1]["scenes"]
+    (scene,) = told_of(faded, tmp_path / "faded", "weather=fog")[1]["scenes"]
+    (same,) = told_of(lit, tmp_path / "lit", "weather=fog")[1]["scenes"]
     assert (scene["still"], scene["ground_trust"]) == (same["still"], same["ground_trust"]) == (True, 1.0)
     assert scene["horizon"] == pytest.approx(same["horizon"], abs=0.03)
     assert scene["light"] == pytest.approx(same["light"], abs=0.03)
@@ -97,7 +92,7 @@ def test_what_comes_after_black_is_another_scene(tmp_path: Path) -> None:
         return street(index) if index < FRAMES else cv2.flip(255 - street(index - FRAMES, room=True), 0)
 
     clip = write_faded(tmp_path / "two.mp4", SHARES * 2, shots)
-    _, told = variant_of(clip, tmp_path / "out", "weather=fog")
+    _, told = told_of(clip, tmp_path / "out", "weather=fog")
     assert len(told["scenes"]) == 2
     assert abs(told["scenes"][0]["light"]["median"] - told["scenes"][1]["light"]["median"]) > 0.1
 
@@ -105,7 +100,7 @@ def test_what_comes_after_black_is_another_scene(tmp_path: Path) -> None:
 def test_a_leader_of_black_stays_black(tmp_path: Path) -> None:
     """However long nothing is to be seen, no fog lies over it; what then fades in is understood by itself."""
     clip = write_faded(tmp_path / "late.mp4", [0.0] * 50 + SHARES[: IN + LIT])
-    shown, told = variant_of(clip, tmp_path / "out", "weather=fog")
+    shown, told = told_of(clip, tmp_path / "out", "weather=fog")
     assert max(np.abs(luma).max() for luma in shown[:50]) <= 4
     assert shown[-1].mean() > 60
     assert [scene["ground_trust"] for scene in told["scenes"]][1:] == [1.0]
@@ -118,12 +113,6 @@ def test_a_preview_fades_as_a_run_does(faded: Path, tmp_path: Path, kind: Litera
     preview(Request(faded, output, kind, at_s=0.0, variables={"weather": "fog"}, alone=True))
     first = cv2.imread(str(output)) if kind == "still" else lumas(output)[0]
     assert np.abs(first).max() <= 4
-
-
-def planes(picture: np.ndarray) -> Planes:
-    """Return a BGR picture as a clip's frame."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-    return Planes.of(frame.reformat(format="yuv420p"), editable=False)
 
 
 def covered() -> np.ndarray:
@@ -143,9 +132,9 @@ def lamp_lit() -> np.ndarray:
 @pytest.mark.parametrize("picture", [street(3), street(3) * 0.9, covered(), lamp_lit()])
 def test_what_loses_light_in_part_isn_t_faded(picture: np.ndarray) -> None:
     """Something dark goes by, a light goes out while another shines on, exposure changes a little."""
-    usual = UsualLight.of([glance(planes(street(0)))], Levels())
+    usual = UsualLight([lights_of(glance(planes(street(0))))], Levels())
     frame = planes(picture.astype(np.uint8))
-    assert usual.fade_of(glance(frame), frame) is None
+    assert usual.fade_of(lights_of(glance(frame)), frame) is None
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.6])
@@ -153,5 +142,16 @@ def test_a_frame_that_nothing_is_done_to_fades_back_to_what_it_was(share: float)
     """What is lifted and darkened again is off by a code at most."""
     frame = planes((street(0) * share).astype(np.uint8))
     fade = Fade(share, Levels())
-    for now, before in zip(fade.darkened(fade.lifted(frame)).all, frame.all, strict=True):
+    for now, before in zip(fade.faded(fade.lifted(frame), frame).all, frame.all, strict=True):
         assert cv2.absdiff(now, before).max() <= 1
+
+
+def test_a_black_frame_is_handed_on_as_a_copy() -> None:
+    """Several encoders may stamp what they are given, each for itself; none gets the decoder's own frame."""
+    black, lit = (planes(street(0) * share).framed() for share in (0, 1))
+    usual = UsualLight([Decoded(lit, 0, None).lights], Levels())
+    item = Decoded(black, 0, None).in_light(usual)
+    assert item.fade == Fade(0.0, Levels())
+    shown = item.framed(item.planes)
+    assert shown is not black
+    assert np.array_equal(shown.to_ndarray(), black.to_ndarray())
